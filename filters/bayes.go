@@ -1,0 +1,5 @@
+package filters
+
+import "sekimori/internal/mail"
+
+var bayesSpec = Spec{Name: "bayes", Stages: []mail.Stage{mail.Data}}

@@ -1,0 +1,5 @@
+package filters
+
+import "sekimori/internal/mail"
+
+var dmarcSpec = Spec{Name: "dmarc", Stages: []mail.Stage{mail.Conclude}}

@@ -1,0 +1,176 @@
+// Package config reads the configuration file: strictly, with every error as file:line:column at once.
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is the whole configuration, checked and with its defaults filled in. It is not changed after Load; a reload
+// makes a new one.
+type Config struct {
+	File     string // as given; empty without --config
+	Hostname string `toml:"hostname"`
+	DataDir  string `toml:"data_dir"`
+	RulesDir string `toml:"rules_dir"`
+	Role     string `toml:"role"` // all | mx | console
+
+	SMTP       SMTP              `toml:"smtp"`
+	HTTP       HTTP              `toml:"http"`
+	Metrics    Metrics           `toml:"metrics"`
+	DNS        DNS               `toml:"dns"`
+	Redis      Redis             `toml:"redis"`
+	Policy     Policy            `toml:"policy"`
+	Degraded   map[string]string `toml:"degraded"` // dependency (dns, redis) -> skip | defer | hold
+	Domains    []Domain          `toml:"domain"`
+	Relay      Relay             `toml:"relay"`
+	Quarantine Quarantine        `toml:"quarantine"`
+	Alert      Alert             `toml:"alert"`
+	Log        Log               `toml:"log"`
+	Filters    map[string]any    `toml:"filters"` // decoded by the checks through Section
+
+	doc *document
+}
+
+// SMTP is [smtp]: the front.
+type SMTP struct {
+	MaxMessageSize Size           `toml:"max_message_size"`
+	MaxRecipients  int            `toml:"max_recipients"` // per transaction; default 100 (RFC 5321 4.5.3.1.8)
+	TLSCertFile    string         `toml:"tls_cert_file"`
+	TLSKeyFile     string         `toml:"tls_key_file"`
+	MyNetworks     []netip.Prefix `toml:"mynetworks"`
+	TrustedRelays  []netip.Prefix `toml:"trusted_relays"`
+	Listeners      []Listener     `toml:"listener"`
+
+	MaxConnections          int      `toml:"max_connections"`            // default 10000
+	MaxConnectionsPerClient int      `toml:"max_connections_per_client"` // per address (IPv6: /64); default 50
+	MaxErrors               int      `toml:"max_errors"`                 // bad commands of one connection; default 20
+	MaxFailedRecipients     int      `toml:"max_failed_recipients"`      // default 20
+	IdleTimeout             Duration `toml:"idle_timeout"`               // default 5m (RFC 5321 4.5.3.2)
+	Lifetime                Duration `toml:"lifetime"`                   // of one connection; default 1h
+	EarlyTalkerPause        Duration `toml:"early_talker_pause"`         // default 4s, for suspects only
+	DrainTimeout            Duration `toml:"drain_timeout"`              // default 30s
+	NormalizeBareLF         bool     `toml:"normalize_bare_lf"`          // default false: 554 5.6.0
+}
+
+// Listener is [[smtp.listener]].
+type Listener struct {
+	Listen            []string       `toml:"listen"`
+	ProxyProtocolFrom []netip.Prefix `toml:"proxy_protocol_from"`
+	Purpose           string         `toml:"purpose"` // mx | internal
+}
+
+// HTTP is [http].
+type HTTP struct {
+	Listen         string         `toml:"listen"`
+	PublicURL      string         `toml:"public_url"`
+	TrustedProxies []netip.Prefix `toml:"trusted_proxies"`
+	TLSCertFile    string         `toml:"tls_cert_file"`
+	TLSKeyFile     string         `toml:"tls_key_file"`
+}
+
+// Metrics is [metrics].
+type Metrics struct {
+	Listen string `toml:"listen"`
+}
+
+// DNS is [dns]. Servers are host:port; empty: those of /etc/resolv.conf.
+type DNS struct {
+	Servers        []string `toml:"servers"`
+	BackendServers []string `toml:"backend_servers"`
+	Timeout        Duration `toml:"timeout"` // of one try; default 2s
+}
+
+// Redis is [redis]. With nothing set the embedded store is used.
+type Redis struct {
+	URL      string   `toml:"url"`
+	Sentinel *struct {
+		Master    string   `toml:"master"`
+		Addresses []string `toml:"addresses"`
+	} `toml:"sentinel"`
+	Cluster      []string `toml:"cluster"`
+	PasswordFile string   `toml:"password_file"`
+	Timeout      Duration `toml:"timeout"` // of one command; default 500ms
+}
+
+// Embedded reports whether no Redis is configured.
+func (r Redis) Embedded() bool { return r.URL == "" && r.Sentinel == nil && len(r.Cluster) == 0 }
+
+// Policy is [policy].
+type Policy struct {
+	Mode       string             `toml:"mode"`       // enforce | observe | soft
+	Defaults   string             `toml:"defaults"`   // version of the embedded rules; empty: the newest
+	Disable    []string           `toml:"disable"`    // ids of default rules
+	Thresholds map[string]float64 `toml:"thresholds"` // tag, hold, reject; an absent one never applies
+	Deadline   Duration           `toml:"deadline"`   // for the checks of one stage; default 5s
+}
+
+// Domain is [[domain]].
+type Domain struct {
+	Names        []string  `toml:"names"`
+	Recipients   string    `toml:"recipients"` // any | file:PATH
+	BackendURLs  []string  `toml:"backends"`   // short form of Backends
+	Backends     []Backend `toml:"backend"`    // after Load all backends stand here
+	Routes       []Route   `toml:"route"`
+}
+
+// Backend is [[domain.backend]]: where the mail of a domain goes.
+type Backend struct {
+	URL            string     `toml:"url"` // smtp://HOST:PORT, lmtp://, lmtp+unix://PATH, maildir:PATH
+	Priority       int        `toml:"priority"`
+	Weight         int        `toml:"weight"`
+	MaxConnections int        `toml:"max_connections"` // default 15
+	TLS            BackendTLS `toml:"tls"`
+}
+
+// BackendTLS says whether and how the connection to a backend is encrypted.
+type BackendTLS struct {
+	Mode     string `toml:"mode"` // none | opportunistic | required; default opportunistic
+	CAFile   string `toml:"ca_file"`
+	Name     string `toml:"name"`
+	CertFile string `toml:"cert_file"`
+	KeyFile  string `toml:"key_file"`
+}
+
+// Route is [[domain.route]]: recipients that go elsewhere.
+type Route struct {
+	Match   []string `toml:"match"` // addresses with * as a wildcard in the local part
+	Backend string   `toml:"backend"`
+}
+
+// Relay is [relay]: delivery to the backends.
+type Relay struct {
+	Budget        Duration `toml:"budget"`         // how long a client waits for a backend; default 15s
+	LateAnswer    Duration `toml:"late_answer"`    // how long an answer to the final dot is awaited; default 10m
+	QueueLifetime Duration `toml:"queue_lifetime"` // default 5d
+	DiskReserve   Size     `toml:"disk_reserve"`   // below it new mail is answered 452; default 256MiB
+}
+
+// Quarantine is [quarantine].
+type Quarantine struct {
+	Retention Duration `toml:"retention"` // default 14d
+	Quota     Size     `toml:"quota"`     // default 2GiB; 0: none
+	KeyFile   string   `toml:"key_file"`
+}
+
+// Alert is [alert].
+type Alert struct {
+	Mail []string `toml:"mail"`
+}
+
+// Log is [log].
+type Log struct {
+	Format string `toml:"format"` // json | text; default text on a terminal, else json
+	Level  string `toml:"level"`  // debug | info | warn | error; default info
+}
+
+// Duration is a time.Duration written as "15s", "10m", "5d".
+type Duration time.Duration
+
+// D returns it as a time.Duration.
+func (d Duration) D() time.Duration { return time.Duration(d) }
+
+// Size is a number of bytes written as "36MiB" (2^20) or "25MB" (10^6).
+type Size int64
+
+type document struct{}

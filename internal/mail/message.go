@@ -1,0 +1,118 @@
+package mail
+
+import "strings"
+
+// Message is a message as received, and what package mime read from it. It is not changed after it was made.
+type Message struct {
+	Raw       []byte // the octets between DATA and the final dot, dots removed, CRLF line ends; may be a read-only mapping
+	HeaderLen int    // length of the header with the empty line that ends it
+	Header    []Field
+	Subject   string    // decoded
+	MessageID string    // as it stands, without white space around
+	From      []Mailbox // RFC 5322 From, all fields, all mailboxes
+	ReplyTo   []Mailbox
+	Sender    []Mailbox
+	To        []Mailbox // To and Cc
+	Parts     []Part    // all parts, depth first; [0] is the message itself
+	Anomalies []string  // flags for what is malformed, such as "boundary_missing"; each once, sorted
+}
+
+// Field is one header field as it stands in Raw.
+type Field struct {
+	Name  string // as written, without the colon and white space before it
+	Value string // unfolded and trimmed, not decoded
+	Start int    // offset of the field in Raw
+	End   int    // offset behind its last line end
+}
+
+// Mailbox is a display name and an address (RFC 5322 section 3.4).
+type Mailbox struct {
+	Name string // decoded
+	Addr Address
+	Raw  string // the address as written
+}
+
+// Part is one MIME entity. Multiparts are listed before what they contain.
+type Part struct {
+	Type     string // lower case, such as text/html; the default of RFC 2045 section 5.2 when absent or unreadable
+	Charset  string // as declared, lower case
+	Encoding string // Content-Transfer-Encoding, lower case
+	Name     string // decoded file name; empty when it has none
+	Attached bool   // Content-Disposition: attachment
+	Depth    int    // 0 for the message
+	Start    int    // offset of its body in Raw
+	End      int
+	Text     string // for text parts: decoded, UTF-8, bounded
+	HTML     bool   // Text is made from HTML: tags removed
+	Tags     []string
+	Links    []Link
+}
+
+// Link is a URL in a part and the text it was shown with, if that is known.
+type Link struct{ URL, Text string }
+
+// Get returns the value of the first header field of that name (any case), or "".
+func (m *Message) Get(name string) string {
+	for i := range m.Header {
+		if strings.EqualFold(m.Header[i].Name, name) {
+			return m.Header[i].Value
+		}
+	}
+	return ""
+}
+
+// CountHeader returns how many header fields have that name.
+func (m *Message) CountHeader(name string) int {
+	n := 0
+	for i := range m.Header {
+		if strings.EqualFold(m.Header[i].Name, name) {
+			n++
+		}
+	}
+	return n
+}
+
+// Text returns the text of all text parts, one after the other.
+func (m *Message) Text() string {
+	var only string
+	n := 0
+	for i := range m.Parts {
+		if m.Parts[i].Text != "" {
+			only = m.Parts[i].Text
+			n++
+		}
+	}
+	if n <= 1 {
+		return only
+	}
+	var b strings.Builder
+	for i := range m.Parts {
+		if t := m.Parts[i].Text; t != "" {
+			b.WriteString(t)
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+// Content is what is relayed, spooled or held: octets in pieces, so that header fields are put on top, and fields left
+// out, without copying the message.
+type Content [][]byte
+
+// Len returns the number of octets.
+func (c Content) Len() int64 {
+	var n int64
+	for _, p := range c {
+		n += int64(len(p))
+	}
+	return n
+}
+
+// Bytes returns the octets in one piece.
+func (c Content) Bytes() []byte {
+	b := make([]byte, 0, c.Len())
+	for _, p := range c {
+		b = append(b, p...)
+	}
+	return b
+}

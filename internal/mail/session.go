@@ -1,0 +1,67 @@
+package mail
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"time"
+)
+
+// Session is one client connection. It is never changed after it was handed to a check: HELO and STARTTLS make a copy
+// with the new values, so that a check which still runs reads what it was given.
+type Session struct {
+	ID       string
+	Client   netip.Addr           // the real client: the connection's peer, or what a trusted balancer said; unmapped
+	Local    netip.AddrPort       // our end of the connection
+	Helo     string               // as given, already validated; empty before HELO
+	Esmtp    bool                 // EHLO rather than HELO
+	TLS      *tls.ConnectionState // nil in clear text
+	Trusted  bool                 // the client is in smtp.mynetworks: connection checks do not apply
+	Early    bool                 // it talked before our banner (RFC 5321 section 3.1 says it must not)
+	Listener string               // the listener's address, for logs
+	Start    time.Time
+}
+
+// Params are the parameters of MAIL FROM that matter to us.
+type Params struct {
+	Size     int64 // SIZE= (RFC 1870); 0: not said
+	EightBit bool  // BODY=8BITMIME (RFC 6152)
+	UTF8     bool  // SMTPUTF8 (RFC 6531)
+}
+
+// Transaction is one message on its way through a session. The gate adds outcomes between stages; a check only reads. It
+// is dropped after use, never reset. At the stages Connect and Helo there is no message yet: ID and From are empty.
+type Transaction struct {
+	Session *Session
+	ID      string
+	Stage   Stage
+	From    Address // the reverse-path; IsNull for <>
+	Params  Params
+	Rcpts   []Address // accepted so far, in order
+	Rcpt    Address   // at stage Rcpt: the one in question
+	Message *Message  // from stage Data on
+	Start   time.Time
+
+	// Outcomes are those of the checks that have finished, in the order of stages. Facts are the values they gave and the
+	// base facts (BaseFacts); a fact that is absent is unknown.
+	Outcomes []Outcome
+	Facts    map[string]any
+}
+
+// Findings returns what all finished checks found, in the order of Outcomes.
+func (tx *Transaction) Findings() []Finding {
+	var all []Finding
+	for _, o := range tx.Outcomes {
+		all = append(all, o.Findings...)
+	}
+	return all
+}
+
+// Outcome returns the last outcome of the named check and whether there is one.
+func (tx *Transaction) Outcome(check string) (Outcome, bool) {
+	for i := len(tx.Outcomes) - 1; i >= 0; i-- {
+		if tx.Outcomes[i].Check == check {
+			return tx.Outcomes[i], true
+		}
+	}
+	return Outcome{}, false
+}

@@ -1,0 +1,80 @@
+package mail
+
+import "fmt"
+
+// Reply is an SMTP reply (RFC 5321 section 4.2) with an enhanced status code (RFC 3463). It is made only by Permanent and
+// Transient, so that its two codes cannot disagree; the zero Reply means that there is none.
+type Reply struct {
+	code            int
+	subject, detail int
+	text            string
+}
+
+// Permanent makes a 5xx reply with the enhanced code 5.subject.detail. A code outside 500 to 599 becomes 550.
+func Permanent(code, subject, detail int, text string) Reply {
+	if code/100 != 5 {
+		code = 550
+	}
+	return Reply{code, subject, detail, text}
+}
+
+// Transient makes a 4xx reply with the enhanced code 4.subject.detail. A code outside 400 to 499 becomes 451.
+func Transient(code, subject, detail int, text string) Reply {
+	if code/100 != 4 {
+		code = 451
+	}
+	return Reply{code, subject, detail, text}
+}
+
+// Code returns the basic code, 0 for the zero Reply.
+func (r Reply) Code() int { return r.code }
+
+// Enhanced returns the three numbers of the enhanced code.
+func (r Reply) Enhanced() [3]int { return [3]int{r.code / 100, r.subject, r.detail} }
+
+// Text returns the text without codes.
+func (r Reply) Text() string { return r.text }
+
+// IsZero reports whether there is no reply.
+func (r Reply) IsZero() bool { return r.code == 0 }
+
+// IsPermanent reports whether it is a 5xx.
+func (r Reply) IsPermanent() bool { return r.code/100 == 5 }
+
+// WithText returns the same codes with another text.
+func (r Reply) WithText(text string) Reply { r.text = text; return r }
+
+// String gives the reply as it is spoken: "550 5.7.1 text".
+func (r Reply) String() string {
+	if r.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("%d %d.%d.%d %s", r.code, r.code/100, r.subject, r.detail, r.text)
+}
+
+// Counted is one line of the sum: a symbol or a scoring rule, its points, and the evidence.
+type Counted struct {
+	Name     string // symbol, or the id of a rule
+	Points   float64
+	Evidence []Evidence
+	Rule     string // file:line when a rule gave the points
+}
+
+// Verdict is the decision for one recipient with its whole reason. One object makes the SMTP reply, the header, the log
+// line, the trace and the digest.
+type Verdict struct {
+	Rcpt    Address
+	Action  Action
+	Final   bool // a rule decided (accept or an action); scores no longer count
+	Class   string
+	Score   float64
+	Counted []Counted
+	Rule    string // file:line of the rule that decided; empty when only the thresholds did, or nothing
+	RuleID  string // its id, or "threshold.hold" and the like; empty when nothing decided
+	// Describe is the deciding rule's text for people, by language (ja, en); empty: package text makes one from Counted.
+	Describe map[string]string
+	Reply    Reply    // for Defer and Reject; the front adds the transaction's ID
+	Degraded []string // what was not looked at: "dnsbl: bl.example: timeout"
+	Unknown  []string // ids of rules that could not be judged because of it
+	Observed []string // ids of rules that would have acted but were told to observe
+}

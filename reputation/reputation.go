@@ -1,0 +1,30 @@
+// Package reputation is what is remembered between messages: counters and rate limits, and the Bayes model.
+package reputation
+
+import (
+	"context"
+	"time"
+)
+
+// Memory is what the checks remember with. Safe for concurrent use. Errors mean that the store did not answer.
+type Memory interface {
+	// Take charges every limit once, atomically each, in one round trip, and says for each whether it was exceeded.
+	Take(ctx context.Context, limits []Limit) ([]Taken, error)
+	// Bayes returns the model as last loaded. It is never nil; an empty one is not ready.
+	Bayes() *Model
+}
+
+// Limit is a rate limit for one key, judged by the generic cell rate algorithm (ITU-T I.371): Burst at once, refilled
+// evenly at Burst per Period.
+type Limit struct {
+	Key    string // such as "client:192.0.2.1"
+	Burst  int
+	Period time.Duration
+}
+
+// Taken is the answer for one limit.
+type Taken struct {
+	Exceeded bool
+	Retry    time.Duration // when it would be allowed again
+	Used     int           // of Burst, after this one
+}
