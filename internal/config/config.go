@@ -9,7 +9,7 @@ import (
 // Config is the whole configuration, checked and with its defaults filled in. It is not changed after Load; a reload
 // makes a new one.
 type Config struct {
-	File     string // as given; empty without --config
+	File     string `toml:"-"` // as given; empty without --config
 	Hostname string `toml:"hostname"`
 	DataDir  string `toml:"data_dir"`
 	RulesDir string `toml:"rules_dir"`
@@ -83,7 +83,7 @@ type DNS struct {
 
 // Redis is [redis]. With nothing set the embedded store is used.
 type Redis struct {
-	URL      string   `toml:"url"`
+	URL      string `toml:"url"`
 	Sentinel *struct {
 		Master    string   `toml:"master"`
 		Addresses []string `toml:"addresses"`
@@ -107,11 +107,11 @@ type Policy struct {
 
 // Domain is [[domain]].
 type Domain struct {
-	Names        []string  `toml:"names"`
-	Recipients   string    `toml:"recipients"` // any | file:PATH
-	BackendURLs  []string  `toml:"backends"`   // short form of Backends
-	Backends     []Backend `toml:"backend"`    // after Load all backends stand here
-	Routes       []Route   `toml:"route"`
+	Names       []string  `toml:"names"`
+	Recipients  string    `toml:"recipients"` // any | file:PATH
+	BackendURLs []string  `toml:"backends"`   // short form of Backends
+	Backends    []Backend `toml:"backend"`    // after Load all backends stand here
+	Routes      []Route   `toml:"route"`
 }
 
 // Backend is [[domain.backend]]: where the mail of a domain goes.
@@ -172,5 +172,3 @@ func (d Duration) D() time.Duration { return time.Duration(d) }
 
 // Size is a number of bytes written as "36MiB" (2^20) or "25MB" (10^6).
 type Size int64
-
-type document struct{}

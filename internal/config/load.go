@@ -1,0 +1,140 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"sekimori/internal/mail"
+)
+
+// base holds the defaults that do not depend on whether there is a file.
+func base() *Config {
+	return &Config{
+		Hostname: hostname(),
+		Role:     "all",
+		SMTP: SMTP{
+			MaxMessageSize:          36 << 20,
+			MaxRecipients:           100,
+			MaxConnections:          10000,
+			MaxConnectionsPerClient: 50,
+			MaxErrors:               20,
+			MaxFailedRecipients:     20,
+			IdleTimeout:             Duration(5 * time.Minute),
+			Lifetime:                Duration(time.Hour),
+			EarlyTalkerPause:        Duration(4 * time.Second),
+			DrainTimeout:            Duration(30 * time.Second),
+		},
+		HTTP:    HTTP{Listen: "127.0.0.1:8025"},
+		Metrics: Metrics{Listen: "127.0.0.1:9025"},
+		DNS:     DNS{Timeout: Duration(2 * time.Second)},
+		Redis:   Redis{Timeout: Duration(500 * time.Millisecond)},
+		Policy: Policy{
+			Mode:     "enforce",
+			Deadline: Duration(5 * time.Second),
+		},
+		Degraded: map[string]string{},
+		Relay: Relay{
+			Budget:        Duration(15 * time.Second),
+			LateAnswer:    Duration(10 * time.Minute),
+			QueueLifetime: Duration(5 * 24 * time.Hour),
+			DiskReserve:   256 << 20,
+		},
+		Quarantine: Quarantine{
+			Retention: Duration(14 * 24 * time.Hour),
+			Quota:     2 << 30,
+		},
+		Log:     Log{Level: "info"},
+		Filters: map[string]any{},
+	}
+}
+
+// hostname is the machine's name when it can stand in HELO, else localhost.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "localhost"
+	}
+	d, err := mail.ParseDomain(name)
+	if err != nil {
+		return "localhost"
+	}
+	return d
+}
+
+// Default is the configuration without a file: loopback, the embedded store and a Maildir under ./sekimori-data, for the
+// domain example.test with any recipient.
+func Default() *Config {
+	c := base()
+	c.DataDir = "./sekimori-data"
+	c.SMTP.Listeners = []Listener{{Listen: []string{"127.0.0.1:2525"}, Purpose: "mx"}}
+	c.Domains = []Domain{{
+		Names:      []string{"example.test"},
+		Recipients: "any",
+		Backends:   []Backend{{URL: "maildir:" + filepath.Join(c.DataDir, "maildir"), Weight: 1, MaxConnections: 15, TLS: BackendTLS{Mode: "none"}}},
+	}}
+	return c
+}
+
+// Load reads and checks a configuration file. The error is an Errors with everything that is wrong.
+func Load(path string) (*Config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("the configuration cannot be read: %w", err)
+	}
+	return Parse(path, text)
+}
+
+// Parse is Load for text that was already read; file is what errors call it, and relative paths count from its directory.
+func Parse(file string, text []byte) (*Config, error) {
+	doc, err := parseDocument(file, text)
+	if err != nil {
+		return nil, err
+	}
+	c := base()
+	c.File, c.doc = file, doc
+	d := decoder{doc: doc}
+	d.decode(nil, doc.root, c)
+	c.complete()
+	return c, d.errs.orNil()
+}
+
+// complete fills in what depends on other values: short forms, elements' defaults, paths.
+func (c *Config) complete() {
+	for i := range c.SMTP.Listeners {
+		if l := &c.SMTP.Listeners[i]; l.Purpose == "" {
+			l.Purpose = "mx"
+		}
+	}
+	if len(c.SMTP.Listeners) == 0 {
+		c.SMTP.Listeners = []Listener{{Listen: []string{":25"}, Purpose: "mx"}}
+	}
+	if c.DataDir == "" {
+		c.DataDir = "/var/lib/sekimori"
+	}
+	for i := range c.Domains {
+		d := &c.Domains[i]
+		short := make([]Backend, len(d.BackendURLs))
+		for j, u := range d.BackendURLs {
+			short[j].URL = u
+		}
+		d.Backends = slices.Concat(short, d.Backends)
+		for j := range d.Backends {
+			d.Backends[j].complete()
+		}
+	}
+}
+
+func (b *Backend) complete() {
+	if b.Weight == 0 {
+		b.Weight = 1
+	}
+	if b.MaxConnections == 0 {
+		b.MaxConnections = 15
+	}
+	if b.TLS.Mode == "" {
+		b.TLS.Mode = "opportunistic"
+	}
+}
