@@ -42,7 +42,7 @@ type Transaction struct {
 	Start   time.Time
 
 	// Outcomes are those of the checks that have finished, in the order of stages. Facts are the values they gave and the
-	// base facts (BaseFacts); a fact that is absent is unknown.
+	// base facts (BaseFacts); a fact that is absent is unknown. Facts are for rules: checks get nil and read Outcomes.
 	Outcomes []Outcome
 	Facts    map[string]any
 }

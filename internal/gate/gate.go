@@ -1,0 +1,252 @@
+// Package gate runs the checks of a stage and then judges: checks find, rules weigh, the front (or `scan`) acts.
+//
+// A Visit is one connection, a Judging one transaction in it. Look-ups that need only the address start when the Visit
+// does and hide behind the SMTP dialogue; a stage is waited for only when its findings are needed.
+package gate
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"sekimori/filters"
+	"sekimori/internal/mail"
+	"sekimori/rules"
+)
+
+// Gate judges mail. It is immutable but for the policy, and safe for concurrent use.
+type Gate struct {
+	chain    *filters.Chain
+	policy   *rules.Policy
+	degraded map[string]mail.Action // dependency -> at least this, when a check that needs it could not look
+	log      *slog.Logger
+	now      func() time.Time
+	scores   map[string]float64
+}
+
+// Options are what a Gate is made of.
+type Options struct {
+	Chain    *filters.Chain
+	Policy   *rules.Policy
+	Degraded map[string]mail.Action
+	Symbols  []mail.Symbol
+	Log      *slog.Logger
+	Now      func() time.Time
+}
+
+// New returns a Gate.
+func New(o Options) *Gate {
+	g := &Gate{chain: o.Chain, policy: o.Policy, degraded: o.Degraded, log: o.Log, now: o.Now, scores: map[string]float64{}}
+	for _, s := range o.Symbols {
+		g.scores[s.Name] = s.Score
+	}
+	return g
+}
+
+// Visit is one connection. Its methods are called by one goroutine, in the order of the dialogue.
+type Visit struct {
+	gate    *Gate
+	ctx     context.Context
+	cancel  context.CancelFunc
+	session *mail.Session
+	connect *filters.Run
+	helo    *filters.Run
+}
+
+// Accept starts the connect checks for a new connection. The visit's checks end with ctx or with Close.
+func (g *Gate) Accept(ctx context.Context, s *mail.Session) *Visit {
+	v := &Visit{gate: g, session: s}
+	v.ctx, v.cancel = context.WithCancel(ctx)
+	v.connect = g.chain.Start(v.ctx, mail.Transaction{Session: s, Stage: mail.Connect, Start: s.Start})
+	return v
+}
+
+// Suspect waits for the connect checks, at most until ctx is done, and reports whether one of them found something that
+// counts against the client.
+func (v *Visit) Suspect(ctx context.Context) bool {
+	sum := 0.0
+	for _, o := range v.connect.Peek(ctx) {
+		for _, f := range o.Findings {
+			sum += v.gate.scores[f.Symbol] * f.Factor()
+		}
+	}
+	return sum > 0
+}
+
+// Helo takes the session as it is after HELO, EHLO or STARTTLS and starts the helo checks; what was found about an
+// earlier HELO is dropped (RFC 3207 section 4.2).
+func (v *Visit) Helo(s *mail.Session) {
+	if v.helo != nil {
+		v.helo.Cancel()
+	}
+	v.session = s
+	v.helo = v.gate.chain.Start(v.ctx, mail.Transaction{Session: s, Stage: mail.Helo, Start: s.Start})
+}
+
+// Close ends whatever still runs for the connection.
+func (v *Visit) Close() { v.cancel() }
+
+// Begin starts a transaction and its mail-stage checks.
+func (v *Visit) Begin(id string, from mail.Address, p mail.Params) *Judging {
+	j := &Judging{visit: v, tx: mail.Transaction{
+		Session: v.session, ID: id, Stage: mail.Mail, From: from, Params: p, Start: v.gate.now(),
+	}}
+	j.mail = v.gate.chain.Start(v.ctx, j.tx)
+	return j
+}
+
+// Judging is one transaction on its way through the gate. Its methods are called by one goroutine.
+type Judging struct {
+	visit  *Visit
+	tx     mail.Transaction
+	mail   *filters.Run
+	merged bool
+	atRcpt []rcptState // of accepted recipients, in order
+	last   rcptState   // of the recipient judged last
+}
+
+type rcptState struct {
+	rcpt     mail.Address
+	outcomes []mail.Outcome
+	facts    map[string]any
+}
+
+// Transaction returns the transaction with all outcomes so far. It is the Judging's own: the caller reads it.
+func (j *Judging) Transaction() *mail.Transaction { return &j.tx }
+
+// Rcpt waits for the checks of the stages before, runs those about the recipient, and judges. The caller calls Accept
+// for a recipient that stays.
+func (j *Judging) Rcpt(ctx context.Context, rcpt mail.Address) mail.Verdict {
+	j.gather()
+	g := j.visit.gate
+	tx := j.tx
+	tx.Stage, tx.Rcpt = mail.Rcpt, rcpt
+	forChecks := j.forChecks(mail.Rcpt)
+	forChecks.Rcpt = rcpt
+	outcomes := g.chain.Start(ctx, forChecks).Wait()
+	tx.Outcomes = slices.Concat(j.tx.Outcomes, outcomes)
+	tx.Facts = maps.Clone(j.tx.Facts)
+	addFacts(tx.Facts, outcomes)
+	j.last = rcptState{rcpt: rcpt, outcomes: outcomes, facts: onlyFacts(outcomes)}
+	v := g.policy.Judge(&tx, []mail.Address{rcpt})[0]
+	return g.degrade(v, &tx)
+}
+
+// Accept remembers a recipient that Rcpt was asked about last.
+func (j *Judging) Accept(rcpt mail.Address) {
+	j.tx.Rcpts = append(j.tx.Rcpts, rcpt)
+	if j.last.rcpt != rcpt {
+		j.last = rcptState{rcpt: rcpt}
+	}
+	j.atRcpt = append(j.atRcpt, j.last)
+}
+
+// Conclude runs the checks over the message and judges it for each accepted recipient, in the order of acceptance.
+func (j *Judging) Conclude(ctx context.Context, msg *mail.Message) []mail.Verdict {
+	j.gather()
+	g := j.visit.gate
+	for _, r := range j.atRcpt {
+		j.tx.Outcomes = append(j.tx.Outcomes, r.outcomes...)
+	}
+	j.tx.Message = msg
+	for _, stage := range []mail.Stage{mail.Data, mail.Conclude} {
+		j.tx.Stage = stage
+		outcomes := g.chain.Start(ctx, j.forChecks(stage)).Wait()
+		j.tx.Outcomes = slices.Concat(j.tx.Outcomes, outcomes)
+		addFacts(j.tx.Facts, outcomes)
+	}
+	mail.AddBaseFacts(j.tx.Facts, &j.tx)
+	verdicts := j.judgeAll()
+	for i := range verdicts {
+		verdicts[i] = g.degrade(verdicts[i], &j.tx)
+	}
+	return verdicts
+}
+
+// forChecks is the transaction as the checks of a stage see it. They get no Facts: one that outlives its deadline would
+// read the map while it is filled.
+func (j *Judging) forChecks(stage mail.Stage) mail.Transaction {
+	tx := j.tx
+	tx.Stage, tx.Facts = stage, nil
+	return tx
+}
+
+// judgeAll judges all recipients in one call unless what was found about one of them at RCPT differs between them.
+func (j *Judging) judgeAll() []mail.Verdict {
+	g := j.visit.gate
+	same := !slices.ContainsFunc(j.atRcpt, func(r rcptState) bool { return !reflect.DeepEqual(r.facts, j.atRcpt[0].facts) })
+	if same && len(j.atRcpt) > 0 {
+		maps.Copy(j.tx.Facts, j.atRcpt[0].facts)
+		return g.policy.Judge(&j.tx, j.tx.Rcpts)
+	}
+	var all []mail.Verdict
+	for _, r := range j.atRcpt {
+		tx := j.tx
+		tx.Facts = maps.Clone(j.tx.Facts)
+		maps.Copy(tx.Facts, r.facts)
+		all = append(all, g.policy.Judge(&tx, []mail.Address{r.rcpt})...)
+	}
+	return all
+}
+
+// gather waits, once, for the stages before RCPT and takes over what they found.
+func (j *Judging) gather() {
+	if j.merged {
+		return
+	}
+	j.merged = true
+	v := j.visit
+	j.tx.Outcomes = v.gate.chain.Off()
+	j.tx.Facts = make(map[string]any, 80)
+	for _, run := range []*filters.Run{v.connect, v.helo, j.mail} {
+		if run == nil {
+			continue
+		}
+		outcomes := run.Wait()
+		j.tx.Outcomes = append(j.tx.Outcomes, outcomes...)
+		addFacts(j.tx.Facts, outcomes)
+	}
+	mail.AddBaseFacts(j.tx.Facts, &j.tx)
+}
+
+func addFacts(facts map[string]any, outcomes []mail.Outcome) {
+	for _, o := range outcomes {
+		for _, f := range o.Facts {
+			facts[f.Name] = f.Value
+		}
+	}
+}
+
+func onlyFacts(outcomes []mail.Outcome) map[string]any {
+	facts := map[string]any{}
+	addFacts(facts, outcomes)
+	return facts
+}
+
+// degrade applies [degraded]: when a check could not look because of a dependency for which the administrator wants mail
+// deferred or held, the verdict is at least that. A final verdict (an allow list, a rejection) stands.
+func (g *Gate) degrade(v mail.Verdict, tx *mail.Transaction) mail.Verdict {
+	if len(g.degraded) == 0 || v.Final {
+		return v
+	}
+	for _, o := range tx.Outcomes {
+		if o.State != mail.StateTempError {
+			continue
+		}
+		for _, need := range g.chain.Needs(o.Check) {
+			want := g.degraded[need]
+			if want <= v.Action || (want == mail.Hold && tx.Stage < mail.Conclude) {
+				continue
+			}
+			v.Action, v.RuleID = want, "degraded."+need
+			v.Class = "unchecked"
+			if want == mail.Defer {
+				v.Reply = mail.Transient(451, 4, 3, "A check of this message is not available at the moment, please try again later")
+			}
+		}
+	}
+	return v
+}

@@ -1,0 +1,109 @@
+// Package web serves pages. What stands here now is a status page that only reads, and the health and metrics that a
+// balancer and Prometheus ask for.
+package web
+
+import (
+	_ "embed"
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+//go:embed status.html
+var statusHTML string
+
+var statusPage = template.Must(template.New("status").Parse(statusHTML))
+
+// Health is what /healthz says. Safe for concurrent use.
+type Health struct {
+	draining atomic.Bool
+	room     func() error
+	degraded func() []string
+}
+
+// NewHealth returns a Health. room says whether new mail can be taken (nil error: yes); degraded lists, in words, what
+// does not work at the moment.
+func NewHealth(room func() error, degraded func() []string) *Health {
+	return &Health{room: room, degraded: degraded}
+}
+
+// Drain makes the server not ready for good: a balancer stops sending.
+func (h *Health) Drain() { h.draining.Store(true) }
+
+// report is the body of /healthz.
+type report struct {
+	Status   string   `json:"status"` // ready, draining, spool full
+	Degraded []string `json:"degraded"`
+}
+
+func (h *Health) report() report {
+	r := report{Status: "ready", Degraded: h.degraded()}
+	if err := h.room(); err != nil {
+		r.Status = "spool full"
+	}
+	if h.draining.Load() {
+		r.Status = "draining"
+	}
+	if r.Degraded == nil {
+		r.Degraded = []string{}
+	}
+	return r
+}
+
+// ServeHTTP answers 200 when new mail is taken, else 503; degraded dependencies do not make the server unready, since
+// mail flows without them.
+func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	r := h.report()
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if r.Status != "ready" {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_ = json.NewEncoder(w).Encode(r) // the client has gone: nobody to tell
+}
+
+// Status is what the status page shows.
+type Status struct {
+	Hostname string
+	Version  string
+	Listen   []string
+	Since    time.Time
+	Health   *Health
+	Queued   func() int
+	Held     func() int
+}
+
+// Handler serves the status page at / and nothing else; every method but GET and HEAD is refused.
+func (s *Status) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		h := w.Header()
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-store")
+		rep := s.Health.report()
+		_ = statusPage.Execute(w, map[string]any{ // the client has gone: nobody to tell
+			"S": s, "R": rep, "Queued": s.Queued(), "Held": s.Held(), "Since": s.Since.Format("2006-01-02 15:04 MST"),
+		})
+	})
+	return mux
+}
+
+// Operations serves /metrics and /healthz; it never stands on the public address.
+func Operations(metrics http.Handler, health *Health) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics)
+	mux.Handle("GET /healthz", health)
+	return mux
+}
+
+// Server returns an http.Server with time-outs that a silent client cannot hold open.
+func Server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+	}
+}
