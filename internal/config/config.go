@@ -29,6 +29,9 @@ type Config struct {
 	Log        Log               `toml:"log"`
 	Filters    map[string]any    `toml:"filters"` // decoded by the checks through Section
 
+	// Warnings are things that work but should be mended, such as a key file that everybody can read.
+	Warnings Errors `toml:"-"`
+
 	doc *document
 }
 
@@ -90,6 +93,7 @@ type Redis struct {
 	} `toml:"sentinel"`
 	Cluster      []string `toml:"cluster"`
 	PasswordFile string   `toml:"password_file"`
+	Password     Secret   `toml:"-"`       // read at Load from PasswordFile, the credential redis.password or SEKIMORI_REDIS_PASSWORD
 	Timeout      Duration `toml:"timeout"` // of one command; default 500ms
 }
 
@@ -151,6 +155,7 @@ type Quarantine struct {
 	Retention Duration `toml:"retention"` // default 14d
 	Quota     Size     `toml:"quota"`     // default 2GiB; 0: none
 	KeyFile   string   `toml:"key_file"`
+	Key       Secret   `toml:"-"` // read at Load from KeyFile, the credential quarantine.key or SEKIMORI_QUARANTINE_KEY
 }
 
 // Alert is [alert].

@@ -81,7 +81,7 @@ func (d *decoder) fromText(path []string, in any, out reflect.Value) bool {
 	}
 	s, isString := in.(string)
 	if !isString {
-		d.fail(path, "must be a string, not %s", kindOf(in))
+		d.fail(path, "must be a string%s, not %s", example(out.Type()), kindOf(in))
 		return true
 	}
 	var err error
@@ -101,6 +101,16 @@ func (d *decoder) fromText(path []string, in any, out reflect.Value) bool {
 		d.fail(path, "%v", err)
 	}
 	return true
+}
+
+func example(t reflect.Type) string {
+	switch t {
+	case sizeType:
+		return ` such as "36MiB"`
+	case durationType, reflect.TypeFor[Duration]():
+		return ` such as "15s" or "14d"`
+	}
+	return ""
 }
 
 func (d *decoder) structure(path []string, in any, out reflect.Value) {

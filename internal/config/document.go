@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 
@@ -18,6 +19,9 @@ type document struct {
 	text   []byte
 	root   map[string]any
 	places map[string]place // by pathKey
+
+	env       func(string) string // the environment
+	skipFiles bool                // Options.SkipFiles
 }
 
 type place struct{ key, value int } // offsets into text
@@ -28,7 +32,7 @@ func pathKey(path []string) string { return strings.Join(path, "\x00") }
 // parseDocument reads TOML. A BOM and CRLF line ends are accepted. The error is an Errors of one.
 func parseDocument(file string, text []byte) (*document, error) {
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
-	d := &document{file: file, text: text, root: map[string]any{}, places: map[string]place{}}
+	d := &document{file: file, text: text, root: map[string]any{}, places: map[string]place{}, env: os.Getenv}
 	if err := toml.Unmarshal(text, &d.root); err != nil {
 		e := Error{File: file, Message: strings.TrimPrefix(err.Error(), "toml: ")}
 		var de *toml.DecodeError

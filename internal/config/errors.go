@@ -63,3 +63,15 @@ func (e Errors) orNil() error {
 	})
 	return slices.CompactFunc(e, func(a, b Error) bool { return a == b })
 }
+
+// notAt returns those that do not stand where one of others stands: a value that could not be decoded is reported once.
+func (e Errors) notAt(others Errors) Errors {
+	var rest Errors
+	for _, a := range e {
+		same := func(b Error) bool { return a.Line == b.Line && a.Column == b.Column && a.Line > 0 }
+		if !slices.ContainsFunc(others, same) {
+			rest = append(rest, a)
+		}
+	}
+	return rest
+}

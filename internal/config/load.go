@@ -2,9 +2,11 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"sekimori/internal/mail"
@@ -78,27 +80,56 @@ func Default() *Config {
 	return c
 }
 
+// Options changes how a file is loaded. The zero Options are those of Load.
+type Options struct {
+	// Checks are the names that [filters.NAME] may have; nil: any.
+	Checks []string
+	// SkipFiles does not look at the files that the configuration names (certificates, keys, recipients, rules_dir), for
+	// a configuration of another machine.
+	SkipFiles bool
+	// Env is the environment; nil: the process's.
+	Env func(name string) string
+	// LocalAddrs are this machine's addresses; nil: asked of the system.
+	LocalAddrs func() []netip.Addr
+}
+
 // Load reads and checks a configuration file. The error is an Errors with everything that is wrong.
-func Load(path string) (*Config, error) {
+func Load(path string) (*Config, error) { return LoadWith(path, Options{}) }
+
+// LoadWith is Load with options.
+func LoadWith(path string, o Options) (*Config, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("the configuration cannot be read: %w", err)
 	}
-	return Parse(path, text)
+	return Parse(path, text, o)
 }
 
-// Parse is Load for text that was already read; file is what errors call it, and relative paths count from its directory.
-func Parse(file string, text []byte) (*Config, error) {
+// Parse is LoadWith for text that was already read; file is what errors call it, and relative paths count from its
+// directory. On an error the Config is nil.
+func Parse(file string, text []byte, o Options) (*Config, error) {
 	doc, err := parseDocument(file, text)
 	if err != nil {
 		return nil, err
 	}
+	if o.Env == nil {
+		o.Env = os.Getenv
+	}
+	if o.LocalAddrs == nil {
+		o.LocalAddrs = localAddrs
+	}
+	doc.env, doc.skipFiles = o.Env, o.SkipFiles
 	c := base()
 	c.File, c.doc = file, doc
 	d := decoder{doc: doc}
 	d.decode(nil, doc.root, c)
 	c.complete()
-	return c, d.errs.orNil()
+	v := validator{cfg: c, doc: doc, opts: o}
+	v.run()
+	if err := append(d.errs, v.errs.notAt(d.errs)...).orNil(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // complete fills in what depends on other values: short forms, elements' defaults, paths.
@@ -122,16 +153,18 @@ func (c *Config) complete() {
 		}
 		d.Backends = slices.Concat(short, d.Backends)
 		for j := range d.Backends {
-			d.Backends[j].complete()
+			from := []string{"domain", strconv.Itoa(i), "backend", strconv.Itoa(j - len(short))}
+			d.Backends[j].complete(c.doc, from)
 		}
 	}
 }
 
-func (b *Backend) complete() {
-	if b.Weight == 0 {
+// complete fills in what the file does not say; a 0 that it does say is an error of validation.
+func (b *Backend) complete(doc *document, path []string) {
+	if b.Weight == 0 && !doc.has(append(path, "weight")...) {
 		b.Weight = 1
 	}
-	if b.MaxConnections == 0 {
+	if b.MaxConnections == 0 && !doc.has(append(path, "max_connections")...) {
 		b.MaxConnections = 15
 	}
 	if b.TLS.Mode == "" {

@@ -1,6 +1,6 @@
 package config
 
-import "strings"
+import "os"
 
 // Section is one table of the configuration file that is decoded by its user, such as [filters.dnsbl]. The zero Section
 // is an empty table.
@@ -90,12 +90,22 @@ func (s Section) Path(p string) string {
 	return s.doc.resolve(p)
 }
 
-// Secret reads the file named by a *_file key: the content without white space around it. key is where the name stands,
-// for the error, which never holds the content.
-func (s Section) Secret(key, file string) (string, error) {
-	secret, err := ReadSecret(s.Path(file))
+// Secret reads what a *_file key names: the content without white space around it. key is the key's place, such as
+// "list[0].key_file", file its value. With an empty value the credential filters.NAME.list.0.key and the variable
+// SEKIMORI_FILTERS_NAME_LIST_0_KEY are looked for; "" without an error means that there is none. Errors never hold the
+// content.
+func (s Section) Secret(key, file string) (Secret, error) {
+	path := append(s.path[:len(s.path):len(s.path)], splitPath(key)...)
+	secret, _, err := s.secrets().read(path, s.Path(file))
 	if err != nil {
-		return "", s.Errorf(key, "%s", strings.TrimSpace(err.Error()))
+		return "", s.Errorf(key, "%v", err)
 	}
 	return secret, nil
+}
+
+func (s Section) secrets() secretSource {
+	if s.doc == nil {
+		return secretSource{env: os.Getenv}
+	}
+	return secretSource{env: s.doc.env, skip: s.doc.skipFiles}
 }

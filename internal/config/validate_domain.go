@@ -1,0 +1,145 @@
+package config
+
+import (
+	"os"
+	"slices"
+	"strings"
+
+	"sekimori/internal/mail"
+)
+
+func (v *validator) domains() {
+	if len(v.cfg.Domains) == 0 {
+		v.fail("domain", "there is no [[domain]]: which mail is accepted, and where it goes")
+	}
+	seen := map[string]string{}
+	for i := range v.cfg.Domains {
+		d, path := &v.cfg.Domains[i], at("domain", i)
+		v.names(path, d, seen)
+		v.recipients(path, d)
+		v.backends(path, d)
+		for j := range d.Routes {
+			v.route(at(path+".route", j), &d.Routes[j], d)
+		}
+	}
+}
+
+// names normalises the domain's names to lower case and A-labels; a name can stand only once in the file.
+func (v *validator) names(path string, d *Domain, seen map[string]string) {
+	if len(d.Names) == 0 {
+		v.fail(path, "names are missing: the domains whose mail is accepted")
+	}
+	for j, name := range d.Names {
+		at := at(path+".names", j)
+		n, err := mail.ParseDomain(name)
+		if err != nil {
+			v.fail(at, "%q is not a domain name", name)
+			continue
+		}
+		d.Names[j] = n
+		if other, taken := seen[n]; taken {
+			v.fail(at, "%s already stands at %s", n, other)
+			continue
+		}
+		seen[n] = at
+	}
+}
+
+// recipients must be said in a file: a domain that takes any recipient makes a source of bounces of its backend.
+func (v *validator) recipients(path string, d *Domain) {
+	at := path + ".recipients"
+	kind, file, _ := strings.Cut(d.Recipients, ":")
+	switch {
+	case d.Recipients == "":
+		v.fail(path, `recipients is missing: "file:PATH" with one address a line, or "any"`)
+	case d.Recipients == "any":
+	case kind == "file" && file != "":
+		file = v.doc.resolve(file)
+		d.Recipients = "file:" + file
+		if v.opts.SkipFiles {
+			return
+		}
+		if info, err := os.Stat(file); err != nil {
+			v.fail(at, "cannot be read: %v", err)
+		} else if info.IsDir() {
+			v.fail(at, "%s is a directory", file)
+		} else if f, err := os.Open(file); err != nil {
+			v.fail(at, "cannot be read: %v", err)
+		} else {
+			f.Close() //nolint:errcheck // only opened to see that it can be
+		}
+	case slices.Contains([]string{"ldap", "sql", "unix", "callout"}, kind):
+		v.fail(at, `%s is not offered by this version; "file:PATH" and "any" are`, kind)
+	default:
+		v.fail(at, `%q is not known; "file:PATH" or "any"`, d.Recipients)
+	}
+}
+
+func (v *validator) backends(path string, d *Domain) {
+	if len(d.Backends) == 0 {
+		v.fail(path, "backends is missing: where the domain's mail goes, such as smtp://mail1.example.jp:25")
+	}
+	short := len(d.BackendURLs)
+	for j := range d.Backends {
+		b := &d.Backends[j]
+		if j < short {
+			b.URL = v.backend(at(path+".backends", j), b.URL)
+			continue
+		}
+		at := at(path+".backend", j-short)
+		if b.URL == "" {
+			v.fail(at, "url is missing")
+		} else {
+			b.URL = v.backend(at+".url", b.URL)
+		}
+		if b.Priority < 0 {
+			v.fail(at+".priority", "must not be negative")
+		}
+		if b.Weight < 1 {
+			v.fail(at+".weight", "must be at least 1")
+		}
+		if b.MaxConnections < 1 {
+			v.fail(at+".max_connections", "must be at least 1")
+		}
+		v.backendTLS(at+".tls", &b.TLS)
+	}
+}
+
+func (v *validator) backendTLS(path string, t *BackendTLS) {
+	v.oneOf(path+".mode", t.Mode, "none", "opportunistic", "required")
+	if t.Name != "" && !mail.IsHostname(t.Name) {
+		v.fail(path+".name", "%q is not a host name", t.Name)
+	}
+	v.caFile(path+".ca_file", &t.CAFile)
+	v.pair(path+".cert_file", path+".key_file", &t.CertFile, &t.KeyFile)
+}
+
+func (v *validator) route(path string, r *Route, d *Domain) {
+	if len(r.Match) == 0 {
+		v.fail(path, "match is missing: the recipients that go elsewhere")
+	}
+	for j, m := range r.Match {
+		at := at(path+".match", j)
+		i := strings.LastIndexByte(m, '@')
+		if i <= 0 {
+			v.fail(at, "%q is not of the form local@domain", m)
+			continue
+		}
+		// The wildcard stands for characters of a local part, so the rest must be one.
+		a, err := mail.ParseAddress(strings.ReplaceAll(m[:i], "*", "x")+m[i:], true)
+		if err != nil {
+			v.fail(at, "%q: %v", m, err)
+			continue
+		}
+		if !slices.Contains(d.Names, a.Domain) {
+			v.fail(at, "%s is not a name of this domain%s", a.Domain, hint(a.Domain, d.Names))
+			continue
+		}
+		r.Match[j] = m[:i] + "@" + a.Domain
+	}
+	if r.Backend == "" {
+		v.fail(path, "backend is missing: where these recipients' mail goes")
+		return
+	}
+	r.Backend = v.backend(path+".backend", r.Backend)
+}
