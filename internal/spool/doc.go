@@ -1,0 +1,25 @@
+// Package spool keeps mail on our disk: mail that waits for a backend, mail whose delivery is in flight, and holds that wait
+// for the quarantine's store. What Put has returned for survives a crash and a power cut.
+//
+// # Format, version 1
+//
+// Everything stands under one directory (data_dir/spool, mode 0700) and can be read with cat:
+//
+//	VERSION          "sekimori-spool 1"
+//	lock             held (flock) by the one serve that writes here
+//	queue/ID.eml     the octets of a mail exactly as they go to the backend: CRLF line ends, our header fields on top,
+//	                 no dot-stuffing
+//	queue/ID.json    its envelope (Entry): sender, recipients with what became of each, times, state
+//	hold/ID.eml      the same for holds that are not yet safe in the quarantine's store
+//	hold/ID.json
+//	tmp/             half-written files and incoming bodies; emptied at start
+//	aside/           data files whose envelope never came to be; kept for the administrator, never read again
+//	requests/        what commands ask of the running serve (Request), one JSON file each
+//
+// The envelope is the commit: an entry exists from the moment when ID.json has its name. The data file is written, synced
+// and named first. An entry ends by renaming ID.json to ID.gone, after which both files are unlinked; a start that finds
+// ID.gone finishes that. An envelope is replaced by renaming a synced new one over it. After every such step the directory
+// is synced; steps of several goroutines share one sync.
+//
+// An envelope that cannot be read, is of a later version or lacks its data is reported (Problems) and left where it is.
+package spool

@@ -1,0 +1,118 @@
+package spool
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"sekimori/internal/mail"
+)
+
+// Version is the format that this package writes, and the highest that it reads.
+const Version = 1
+
+// The kinds of entries; each has a folder of its own.
+const (
+	KindQueue = "queue" // waits for a backend
+	KindHold  = "hold"  // waits for the quarantine's store
+)
+
+// The states of an entry.
+const (
+	StateQueued   = "queued"   // kind queue: tried again at Next
+	StateInflight = "inflight" // kind queue: sent to a backend whose answer is outstanding
+	StatePending  = "pending"  // kind hold
+)
+
+// The states of a recipient.
+const (
+	Waiting   = "waiting"   // not delivered yet
+	Inflight  = "inflight"  // sent, the answer is outstanding
+	Delivered = "delivered" // the backend has it
+	Failed    = "failed"    // given up; Done once that was reported
+)
+
+// Errors of this package, for errors.Is.
+var (
+	ErrFull     = errors.New("spool: no room on the disk")
+	ErrNotFound = errors.New("spool: no such entry")
+	ErrExists   = errors.New("spool: an entry of this id exists")
+	ErrLocked   = errors.New("spool: in use by another process")
+	ErrInvalid  = errors.New("spool: not a valid entry")
+)
+
+// Rcpt is one recipient of an entry.
+type Rcpt struct {
+	Addr     mail.Address `json:"addr"`
+	Status   string       `json:"status"`
+	Attempts int          `json:"attempts"`
+	Last     string       `json:"last,omitempty"` // the last words of the backend, or what kept us from asking it
+	Done     bool         `json:"done,omitempty"` // nothing is left to do for this recipient
+}
+
+// Entry is the envelope of one mail in the spool. Meta belongs to whoever made the entry.
+type Entry struct {
+	Version  int             `json:"version"`
+	ID       string          `json:"id"`
+	Kind     string          `json:"kind"`
+	State    string          `json:"state"`
+	From     mail.Address    `json:"from"`
+	Rcpts    []Rcpt          `json:"rcpts"`
+	Created  time.Time       `json:"created"`
+	Next     time.Time       `json:"next,omitzero"` // when it is tried again
+	Size     int64           `json:"size"`          // octets of the data file
+	EightBit bool            `json:"eight_bit,omitempty"`
+	UTF8     bool            `json:"utf8,omitempty"`
+	Meta     json.RawMessage `json:"meta,omitempty"`
+}
+
+// ValidID reports whether id can name an entry: 1 to 100 letters, digits, dots, hyphens and underscores, not beginning
+// with a dot, because it becomes a file name.
+func ValidID(id string) bool {
+	if id == "" || len(id) > 100 || id[0] == '.' {
+		return false
+	}
+	for i := 0; i < len(id); i++ {
+		c := id[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '.' && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return true
+}
+
+func (e *Entry) validate() error {
+	switch {
+	case !ValidID(e.ID):
+		return fmt.Errorf("%w: id %q", ErrInvalid, e.ID)
+	case e.Kind != KindQueue && e.Kind != KindHold:
+		return fmt.Errorf("%w: kind %q of %s", ErrInvalid, e.Kind, e.ID)
+	case len(e.Rcpts) == 0:
+		return fmt.Errorf("%w: %s has no recipients", ErrInvalid, e.ID)
+	}
+	return nil
+}
+
+func encode(e *Entry) ([]byte, error) {
+	b, err := json.MarshalIndent(e, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrInvalid, e.ID, err)
+	}
+	return append(b, '\n'), nil
+}
+
+// decode reads an envelope that must be that of id and kind.
+func decode(b []byte, id, kind string) (Entry, error) {
+	var e Entry
+	if err := json.Unmarshal(b, &e); err != nil {
+		return Entry{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if e.Version < 1 || e.Version > Version {
+		return Entry{}, fmt.Errorf("%w: written in format %d, this program reads up to %d", ErrInvalid, e.Version, Version)
+	}
+	if e.ID != id || e.Kind != kind {
+		return Entry{}, fmt.Errorf("%w: it says id %q and kind %q", ErrInvalid, e.ID, e.Kind)
+	}
+	return e, e.validate()
+}
