@@ -109,6 +109,9 @@ func addMessageFacts(facts map[string]any, tx *Transaction) {
 		if p.Name != "" {
 			names = appendMax(names, p.Name)
 		}
+		for _, n := range p.OtherNames {
+			names = appendMax(names, n)
+		}
 		types = appendMax(types, p.Type)
 	}
 	facts["message.links"] = links

@@ -38,14 +38,16 @@ type Part struct {
 	Charset  string // as declared, lower case
 	Encoding string // Content-Transfer-Encoding, lower case
 	Name     string // decoded file name; empty when it has none
-	Attached bool   // Content-Disposition: attachment
-	Depth    int    // 0 for the message
-	Start    int    // offset of its body in Raw
-	End      int
-	Text     string // for text parts: decoded, UTF-8, bounded
-	HTML     bool   // Text is made from HTML: tags removed
-	Tags     []string
-	Links    []Link
+	// OtherNames are further names the same file was given: readers of mail differ in which they show.
+	OtherNames []string
+	Attached   bool // Content-Disposition: attachment
+	Depth      int  // 0 for the message
+	Start      int  // offset of its body in Raw
+	End        int
+	Text       string   // for text parts: decoded, UTF-8, bounded
+	HTML       bool     // Text is made from HTML: tags removed
+	Tags       []string // of HTML, each once: "img", and "img.src" for an attribute
+	Links      []Link
 }
 
 // Link is a URL in a part and the text it was shown with, if that is known.
