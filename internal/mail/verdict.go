@@ -71,6 +71,8 @@ type Verdict struct {
 	Counted []Counted
 	Rule    string // file:line of the rule that decided; empty when only the thresholds did, or nothing
 	RuleID  string // its id, or "threshold.hold" and the like; empty when nothing decided
+	// Limit is the threshold that the score reached, when a threshold decided.
+	Limit float64
 	// Describe is the deciding rule's text for people, by language (ja, en); empty: package text makes one from Counted.
 	Describe map[string]string
 	Reply    Reply    // for Defer and Reject; the front adds the transaction's ID

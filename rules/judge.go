@@ -1,0 +1,283 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"sekimori/internal/mail"
+)
+
+// Judge decides for each recipient, in their order, and never returns fewer verdicts than recipients.
+//
+// It judges the rules of tx.Stage and of every stage before it, so that what was decided earlier carries forward without
+// any state between the calls: at Rcpt the caller asks for one recipient, at Conclude for all that were accepted. Rules
+// that read nothing of one recipient are evaluated once per call. Thresholds apply at Conclude only.
+//
+// tx is only read; tx.Facts holds what is known. Of facts that differ between recipients, rcpt.address and rcpt.domain
+// come from rcpts; others must be those of the recipients that are asked for.
+func (p *Policy) Judge(tx *mail.Transaction, rcpts []mail.Address) []mail.Verdict {
+	s := p.states.Get().(*state)
+	defer p.states.Put(s)
+	j := &judging{p: p, s: s, tx: tx, cache: make([]tri, len(p.rules)), cached: make([]bool, len(p.rules))}
+	j.differ = findingsDiffer(tx)
+	degraded := notLookedAt(tx, p.vocab.checks)
+	verdicts := make([]mail.Verdict, 0, len(rcpts))
+	for i, rcpt := range rcpts {
+		if i == 0 || j.differ {
+			s.fill(tx, rcpt, p.decode)
+		} else {
+			s.rcpt(rcpt)
+		}
+		v := j.one(rcpt)
+		v.Degraded = degraded
+		for _, why := range s.failed {
+			v.Degraded = append(slices.Clip(v.Degraded), "rules: "+why)
+		}
+		verdicts = append(verdicts, p.soften(v))
+	}
+	return verdicts
+}
+
+// judging is the work of one Judge.
+type judging struct {
+	p      *Policy
+	s      *state
+	tx     *mail.Transaction
+	cache  []tri // by number of the rule
+	cached []bool
+	differ bool // a finding names a recipient, so symbols differ between them
+}
+
+func findingsDiffer(tx *mail.Transaction) bool {
+	for i := range tx.Outcomes {
+		for k := range tx.Outcomes[i].Findings {
+			if !tx.Outcomes[i].Findings[k].Rcpt.IsNull() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// decision is the winner of one stage.
+type decision struct {
+	rule   *rule
+	action mail.Action
+}
+
+// one judges one recipient.
+func (j *judging) one(rcpt mail.Address) mail.Verdict {
+	v := mail.Verdict{Rcpt: rcpt}
+	j.sum(&v, rcpt)
+	var accepted, decided *decision
+	for stage := mail.Connect; stage <= j.tx.Stage && stage <= mail.Conclude; stage++ {
+		d, acc := j.stage(&v, stage, accepted != nil)
+		if acc != nil {
+			// What was only tagged or held before is let through; malware is not.
+			accepted = acc
+			if decided != nil && decided.rule.class != classMalware {
+				decided = nil
+			}
+		}
+		if d != nil && (decided == nil || d.action > decided.action) {
+			decided = d
+		}
+	}
+	switch {
+	case decided != nil:
+		j.decide(&v, decided)
+	case accepted != nil:
+		j.decide(&v, accepted)
+	}
+	if !v.Final && j.tx.Stage >= mail.Conclude {
+		j.threshold(&v)
+	}
+	j.reachable(&v)
+	if v.Action >= mail.Defer {
+		v.Reply = j.reply(&v, decided)
+	}
+	return v
+}
+
+// classMalware is the class that no accept lets through.
+const classMalware = "malware"
+
+// sum adds up what the checks found.
+func (j *judging) sum(v *mail.Verdict, rcpt mail.Address) {
+	for i := range j.tx.Outcomes {
+		o := &j.tx.Outcomes[i]
+		for k := range o.Findings {
+			f := &o.Findings[k]
+			if !counts(f, rcpt) {
+				continue
+			}
+			points := j.p.scores[f.Symbol] * f.Factor()
+			v.Score += points
+			v.Counted = append(v.Counted, mail.Counted{Name: f.Symbol, Points: points, Evidence: f.Evidence})
+		}
+	}
+}
+
+// stage judges the rules of one stage: the first action wins, accept ends the evaluation but for malware.
+func (j *judging) stage(v *mail.Verdict, stage mail.Stage, accepted bool) (decided, accept *decision) {
+	for _, r := range j.p.stages[stage] {
+		if (accepted || accept != nil) && (r.scores || r.class != classMalware) {
+			continue
+		}
+		if decided != nil && !r.scores {
+			continue
+		}
+		switch j.result(r) {
+		case unknown:
+			v.Unknown = append(v.Unknown, r.id)
+			continue
+		case miss:
+			continue
+		}
+		switch {
+		case r.mode == observeOnly:
+			v.Observed = append(v.Observed, r.id)
+		case r.scores:
+			v.Score += r.score
+			v.Counted = append(v.Counted, mail.Counted{Name: r.id, Points: r.score, Evidence: j.evidence(r), Rule: r.place()})
+		case r.accept:
+			accept = &decision{r, mail.Deliver}
+		default:
+			decided = &decision{r, r.mode.under(r.action)}
+		}
+	}
+	return decided, accept
+}
+
+// result evaluates a rule, once per mail where it reads nothing of the recipient.
+func (j *judging) result(r *rule) tri {
+	if j.cached[r.n] {
+		return j.cache[r.n]
+	}
+	t := j.s.eval(r.cond)
+	if !r.perRcpt && !(r.symbols && j.differ) {
+		j.cache[r.n], j.cached[r.n] = t, true
+	}
+	return t
+}
+
+// decide enters what a rule decided. A tag is not final: a mail that scores enough is still held or rejected.
+func (j *judging) decide(v *mail.Verdict, d *decision) {
+	r := d.rule
+	v.Action, v.Final = d.action, d.action != mail.Tag
+	v.Class, v.Rule, v.RuleID, v.Describe = r.class, r.place(), r.id, r.describe
+	v.Counted = append(v.Counted, mail.Counted{Name: r.id, Evidence: j.evidence(r), Rule: r.place()})
+}
+
+// threshold applies the harshest threshold that the score reaches, unless a rule has already done as much.
+func (j *judging) threshold(v *mail.Verdict) {
+	for _, t := range j.p.thresholds {
+		if t.action <= v.Action {
+			return
+		}
+		if v.Score >= t.points-1e-9 {
+			v.Action, v.Class, v.Rule, v.RuleID, v.Describe = t.action, "spam", "", "threshold."+t.action.String(), nil
+			v.Limit = t.points
+			return
+		}
+	}
+}
+
+// reachable keeps postmaster and abuse open (RFC 5321 section 4.5.1, RFC 2142): they are held at worst.
+func (j *judging) reachable(v *mail.Verdict) {
+	if v.Action < mail.Defer {
+		return
+	}
+	switch strings.ToLower(v.Rcpt.Local) {
+	case "postmaster", "abuse":
+		v.Action = mail.Hold
+	}
+}
+
+const maxEvidence = 200
+
+// evidence gives the values that a rule's condition read, and the entries of the lists that it asked.
+func (j *judging) evidence(r *rule) []mail.Evidence {
+	var all []mail.Evidence
+	for _, i := range r.reads {
+		w := j.s.words[i]
+		if !j.s.known[i] || w.key == "message.text" {
+			continue
+		}
+		all = append(all, mail.Evidence{Key: w.key, Value: show(j.s.env[w.key])})
+		for _, name := range r.lists {
+			l := j.p.vocab.lists[name]
+			if s, ok := j.s.env[w.key].(string); ok {
+				if line, ok := l.find(s); ok {
+					all = append(all, mail.Evidence{Key: "lists." + name, Value: fmt.Sprintf("%s:%d", l.base, line)})
+				}
+			}
+		}
+	}
+	return all
+}
+
+func show(v any) string {
+	switch x := v.(type) {
+	case string:
+		return clip(x, maxEvidence)
+	case []string:
+		return clip(strings.Join(x[:min(len(x), 20)], " "), maxEvidence)
+	}
+	return fmt.Sprint(v)
+}
+
+// notLookedAt lists, in the order of outcomes, what the verdict does not rest on. A check that failed, or a part of one,
+// reads "dnsbl: bl.example: timeout"; one that was not meant to look "geoip: skipped: not configured".
+func notLookedAt(tx *mail.Transaction, checks []string) []string {
+	var all []string
+	add := func(s string) {
+		if !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	for i := range tx.Outcomes {
+		o := &tx.Outcomes[i]
+		switch o.State {
+		case mail.StateTempError:
+			add(o.Check + ": " + orElse(o.Why, "no answer"))
+		case mail.StateSkipped:
+			add(o.Check + ": skipped: " + orElse(o.Why, "nothing to look at"))
+		}
+		for _, part := range o.Partial {
+			add(o.Check + ": " + part)
+		}
+	}
+	if tx.Stage < mail.Conclude {
+		return all
+	}
+	for _, c := range checks {
+		if !slices.ContainsFunc(tx.Outcomes, func(o mail.Outcome) bool { return o.Check == c }) {
+			add(c + ": skipped: did not run")
+		}
+	}
+	return all
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// soften applies the policy's mode. observe delivers everything and notes what would have acted; soft turns every 5xx
+// into a 4xx.
+func (p *Policy) soften(v mail.Verdict) mail.Verdict {
+	switch {
+	case p.mode == "observe" && v.Action != mail.Deliver:
+		v.Observed = append(v.Observed, v.RuleID)
+		v.Action, v.Reply = mail.Deliver, mail.Reply{}
+	case p.mode == "soft" && v.Action == mail.Reject:
+		v.Action = mail.Defer
+		e := v.Reply.Enhanced()
+		v.Reply = mail.Transient(450, e[1], e[2], v.Reply.Text())
+	}
+	return v
+}

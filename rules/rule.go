@@ -1,0 +1,325 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"sekimori/internal/mail"
+)
+
+// rule is one [[rule]].
+type rule struct {
+	n        int // its number in the policy
+	id       string
+	f        *file
+	off      int
+	describe map[string]string
+	class    string
+	cond     *cond
+	reads    []int // numbers of the words that the condition reads
+	lists    []string
+	perRcpt  bool // reads something that differs between recipients
+	symbols  bool // reads symbols, which differ when a finding names a recipient
+	at       mail.Stage
+
+	scores  bool // it has points, no action
+	score   float64
+	accept  bool
+	action  mail.Action
+	mode    ceiling
+	replies string // its own text for the sender
+	tests   []test
+}
+
+// place is file:line, as it stands in verdicts.
+func (r *rule) place() string { return fmt.Sprintf("%s:%d", r.f.base, r.f.line(r.off)) }
+
+// ceiling is the most that a rule may do.
+type ceiling int
+
+const (
+	noCeiling ceiling = iota
+	observeOnly
+	tagAtMost
+	holdAtMost
+)
+
+var ceilings = map[string]ceiling{"observe": observeOnly, "tag": tagAtMost, "hold": holdAtMost, "reject": noCeiling}
+
+// under gives the milder of an action and the ceiling.
+func (c ceiling) under(a mail.Action) mail.Action {
+	switch c {
+	case tagAtMost:
+		return min(a, mail.Tag)
+	case holdAtMost:
+		return min(a, mail.Hold)
+	}
+	return a
+}
+
+var (
+	ruleKeys   = []string{"id", "describe", "when", "score", "action", "class", "at", "mode", "reply", "test"}
+	actionKeys = []string{"accept", "tag", "hold", "defer", "reject"}
+)
+
+const maxText = 500 // of describe and reply
+
+// decoder reads the rules of one file.
+type decoder struct {
+	env *environment
+	d   *diagnostics
+	f   *file
+}
+
+func (x *decoder) errorf(off int, format string, args ...any) { x.d.errorf(x.f, off, format, args...) }
+
+// want reports a value of another type.
+func (x *decoder) want(e *entry, k kind) bool {
+	if e == nil {
+		return false
+	}
+	if e.val.kind == k || (k == kindFloat && e.val.kind == kindInt) {
+		return true
+	}
+	x.errorf(e.val.off, "%s must be %s, not %s", e.name, k, e.val.kind)
+	return false
+}
+
+func (x *decoder) unknownKeys(t *table, known []string, where string) {
+	for _, e := range t.keys {
+		if !slices.Contains(known, e.name) {
+			x.errorf(e.off, "unknown key %q in %s%s", e.name, where, suggest(e.name, known))
+		}
+	}
+}
+
+// str returns the string at a key, "" when absent or of another type.
+func (x *decoder) str(t *table, key string) (string, int) {
+	if e := t.get(key); x.want(e, kindString) {
+		return e.val.str, e.val.off
+	}
+	return "", t.off
+}
+
+// rule decodes one [[rule]]; it returns nil when it cannot be judged.
+func (x *decoder) rule(t *table) *rule {
+	r := &rule{f: x.f, off: t.off}
+	x.unknownKeys(t, ruleKeys, "[[rule]]")
+	x.id(r, t)
+	x.describe(r, t)
+	x.outcome(r, t)
+	x.class(r, t)
+	x.mode(r, t)
+	x.reply(r, t)
+	ok := x.when(r, t)
+	x.stage(r, t, ok)
+	x.tests(r, t)
+	if !ok || r.id == "" {
+		return nil
+	}
+	return r
+}
+
+func (x *decoder) id(r *rule, t *table) {
+	var off int
+	r.id, off = x.str(t, "id")
+	switch {
+	case t.get("id") == nil:
+		if !t.broken {
+			x.errorf(t.off, "the rule has no id")
+		}
+	case !isID(r.id):
+		x.errorf(off, "an id is of letters, digits, _ and -, at most 64: %q", clip(r.id, 80))
+		r.id = ""
+	}
+}
+
+func isID(s string) bool {
+	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, func(c rune) bool {
+		return (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' && c != '-'
+	})
+}
+
+func (x *decoder) describe(r *rule, t *table) {
+	e := t.get("describe")
+	if e == nil {
+		if !t.broken {
+			x.d.warnf(x.f, t.off, "%s has no describe, so people are not told why in words of yours", nameOf(r))
+		}
+		return
+	}
+	r.describe = map[string]string{}
+	switch e.val.kind {
+	case kindString:
+		r.describe["ja"], r.describe["en"] = e.val.str, e.val.str
+		x.d.warnf(x.f, e.val.off, "the text of %s stands for both languages; write describe = { ja = \"…\", en = \"…\" }", nameOf(r))
+	case kindTable:
+		x.unknownKeys(e.val.tab, []string{"ja", "en"}, "describe")
+		for _, lang := range []string{"ja", "en"} {
+			if s, _ := x.str(e.val.tab, lang); s != "" {
+				r.describe[lang] = s
+			} else if e.val.tab.get(lang) == nil {
+				x.d.warnf(x.f, e.val.off, "the text of %s lacks %s", nameOf(r), lang)
+			}
+		}
+	default:
+		x.errorf(e.val.off, "describe must be a string or { ja = \"…\", en = \"…\" }, not %s", e.val.kind)
+	}
+	for lang, s := range r.describe {
+		if len(s) > maxText || strings.ContainsFunc(s, func(c rune) bool { return c < ' ' && c != '\n' || c == 0x7f }) {
+			x.errorf(e.val.off, "the text %s of describe is longer than %d bytes or holds control characters", lang, maxText)
+		}
+	}
+}
+
+func nameOf(r *rule) string {
+	if r.id == "" {
+		return "the rule"
+	}
+	return r.id
+}
+
+// outcome reads score or action, of which a rule has one.
+func (x *decoder) outcome(r *rule, t *table) {
+	score, action := t.get("score"), t.get("action")
+	switch {
+	case score != nil && action != nil:
+		x.errorf(action.off, "a rule has a score or an action, not both")
+	case score == nil && action == nil:
+		if !t.broken {
+			x.errorf(t.off, "the rule has neither score nor action")
+		}
+		return
+	}
+	if x.want(score, kindFloat) {
+		r.scores, r.score = true, score.val.num
+		if r.score < -1000 || r.score > 1000 {
+			x.errorf(score.val.off, "a score is between -1000 and 1000")
+		}
+	}
+	if !x.want(action, kindString) {
+		return
+	}
+	name := action.val.str
+	a, ok := mail.ParseAction(name)
+	switch {
+	case name == "accept":
+		r.accept = true
+	case !ok || !slices.Contains(actionKeys, name):
+		hint := suggest(name, actionKeys)
+		if name == "deliver" {
+			hint = `; did you mean "accept"?`
+		}
+		x.errorf(action.val.off, "unknown action %q: one of %s%s", name, strings.Join(actionKeys, ", "), hint)
+	default:
+		r.action = a
+	}
+}
+
+func (x *decoder) class(r *rule, t *table) {
+	var off int
+	r.class, off = x.str(t, "class")
+	if r.class != "" && !isID(r.class) {
+		x.errorf(off, "a class is of letters, digits, _ and -: %q", clip(r.class, 80))
+	}
+	if r.class == "" && !r.scores && !r.accept {
+		r.class = "policy"
+	}
+}
+
+func (x *decoder) mode(r *rule, t *table) {
+	s, off := x.str(t, "mode")
+	if t.get("mode") == nil || s == "" {
+		return
+	}
+	var ok bool
+	if r.mode, ok = ceilings[s]; !ok {
+		x.errorf(off, "unknown mode %q: one of observe, tag, hold, reject%s", s, suggest(s, keysOf(ceilings)))
+	}
+	if r.scores && (r.mode == tagAtMost || r.mode == holdAtMost) {
+		x.errorf(off, "a rule with a score can only have mode = \"observe\"")
+	}
+}
+
+func (x *decoder) reply(r *rule, t *table) {
+	s, off := x.str(t, "reply")
+	if s == "" {
+		return
+	}
+	switch {
+	case r.scores || r.accept || r.action < mail.Defer:
+		x.errorf(off, "only a rule that defers or rejects has a reply")
+	case len(s) > 200:
+		x.errorf(off, "a reply has at most 200 characters")
+	case strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c > '~' }):
+		x.errorf(off, "a reply is in ASCII: servers on the way show nothing else")
+	}
+	r.replies = s
+}
+
+// when compiles the condition.
+func (x *decoder) when(r *rule, t *table) bool {
+	e := t.get("when")
+	if e == nil && !t.broken {
+		x.errorf(t.off, "the rule has no condition (when)")
+	}
+	if !x.want(e, kindString) {
+		return false
+	}
+	if strings.TrimSpace(e.val.str) == "" {
+		x.errorf(e.val.off, "the condition is empty")
+		return false
+	}
+	c, rd := compile(x.env, x.d, x.f, e.val)
+	if c == nil {
+		return false
+	}
+	r.cond, r.lists = c, keysOf(rd.lists)
+	c.each(func(i int) {
+		if slices.Contains(r.reads, i) {
+			return
+		}
+		r.reads = append(r.reads, i)
+		w := x.env.vocab.words[i]
+		r.perRcpt = r.perRcpt || w.perRcpt
+		r.symbols = r.symbols || w.kind == symbolWord
+	})
+	return true
+}
+
+// each calls fn for everything that the condition reads.
+func (c *cond) each(fn func(int)) {
+	for _, k := range c.kids {
+		k.each(fn)
+	}
+	for _, r := range c.reads {
+		fn(r)
+	}
+}
+
+// stage sets when the rule is judged: `at`, else as soon as everything it reads can be known, at RCPT at the earliest.
+func (x *decoder) stage(r *rule, t *table, compiled bool) {
+	earliest, why := mail.Connect, ""
+	for _, i := range r.reads {
+		if w := x.env.vocab.words[i]; w.stage > earliest {
+			earliest, why = w.stage, w.key
+		}
+	}
+	r.at = max(earliest, mail.Rcpt)
+	s, off := x.str(t, "at")
+	if s == "" {
+		return
+	}
+	at, ok := mail.ParseStage(s)
+	if !ok {
+		stages := []string{"connect", "helo", "mail", "rcpt", "data", "conclude"}
+		x.errorf(off, "unknown stage %q: one of %s%s", s, strings.Join(stages, ", "), suggest(s, stages))
+		return
+	}
+	if compiled && at < earliest {
+		x.errorf(off, "%s is known from %s on, which is after %s", why, earliest, at)
+		return
+	}
+	r.at = at
+}
