@@ -33,12 +33,8 @@ func redisClient(c config.Redis, b *breakers) (Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.PasswordFile != "" {
-		secret, err := config.ReadSecret(c.PasswordFile)
-		if err != nil {
-			return nil, err
-		}
-		u.Password = string(secret)
+	if c.Password != "" {
+		u.Password = string(c.Password)
 	}
 	bound(u, timeout(c))
 	if len(c.Cluster) == 0 {

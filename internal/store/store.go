@@ -105,7 +105,7 @@ type silence struct{}
 func (silence) Printf(context.Context, string, ...any) {}
 
 // Open opens the store for serve. It does not fail because Redis is down; it fails for a configuration that cannot work
-// (a wrong URL, an unreadable password file) and for an embedded store that is locked (ErrLocked) or damaged. The embedded
+// (a wrong URL) and for an embedded store that is locked (ErrLocked) or damaged. The embedded
 // store is offered on DataDir/store.sock until Close.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	o = o.filled()
