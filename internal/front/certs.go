@@ -1,0 +1,65 @@
+package front
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+)
+
+// certificate is the pair of STARTTLS, reloaded when its files change.
+type certificate struct {
+	certFile, keyFile string
+	log               *slog.Logger
+	conf              *tls.Config
+	pair              atomic.Pointer[tls.Certificate]
+	stamps            [2]fileStamp
+}
+
+func newCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, error) {
+	c := &certificate{certFile: certFile, keyFile: keyFile, log: log}
+	c.conf = &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return c.pair.Load(), nil
+		},
+	}
+	c.stamps = c.look()
+	if err := c.load(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *certificate) config() *tls.Config { return c.conf }
+
+func (c *certificate) look() [2]fileStamp {
+	var s [2]fileStamp
+	s[0], _ = stampOf(c.certFile)
+	s[1], _ = stampOf(c.keyFile)
+	return s
+}
+
+func (c *certificate) load() error {
+	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+	if err != nil {
+		return fmt.Errorf("TLS certificate %s: %w", c.certFile, err)
+	}
+	c.pair.Store(&pair)
+	return nil
+}
+
+// reload reads the pair when a file has changed. A pair that does not match, as while only one of the files is written
+// yet, leaves the old one in force.
+func (c *certificate) reload() {
+	now := c.look()
+	if now == c.stamps {
+		return
+	}
+	c.stamps = now
+	if err := c.load(); err != nil {
+		c.log.Warn("TLS: the certificate does not load, the old one stays in force", "err", err)
+		return
+	}
+	c.log.Info("TLS: certificate reloaded", "file", c.certFile)
+}

@@ -1,0 +1,274 @@
+package front
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"sekimori/internal/mail"
+)
+
+const holdWait = 20 * time.Second
+
+// Classes of holds that the front itself makes.
+const (
+	classRefused       = "refused"       // refused for this recipient while others get the mail
+	classUndeliverable = "undeliverable" // a backend refused it after all
+	classSuspect       = "suspect"       // held by a rule that names no class
+)
+
+// What becomes of a recipient, for the record.
+const (
+	endHeld     = "held"
+	endRejected = "rejected"
+	endDeferred = "deferred"
+)
+
+// batch is recipients for whom the same thing is done with the same header on top.
+type batch struct {
+	class   string // of a hold
+	trace   []byte
+	verdict mail.Verdict
+	at      []int // positions in tx.rcpts
+}
+
+// disposal is the work on one judged message.
+type disposal struct {
+	s       *Server
+	w       *wire
+	tx      *transaction
+	content mail.Content
+	trace   trace
+	eight   bool
+	parts   int // IDs given out
+	kept    int // recipients whose copy is safe: held or in the spool
+}
+
+// dispose does what the verdicts say: what can be undone first, the backend last. The zero Reply means that every
+// recipient's copy is safe.
+func (s *Server) dispose(ctx context.Context, w *wire, tx *transaction) mail.Reply {
+	if len(tx.verdicts) != len(tx.rcpts) {
+		s.log.Error("smtp: the gate judged another number of recipients", "id", tx.id)
+		return mail.Transient(451, 3, 0, "internal error, try again later")
+	}
+	tx.ends = make([]string, len(tx.rcpts))
+	if reply := refuseAll(tx); !reply.IsZero() {
+		return reply
+	}
+	d := &disposal{
+		s: s, w: w, tx: tx, content: kept(tx.message, s.cfg.Hostname), trace: s.newTrace(w, tx), eight: tx.eightBit(),
+	}
+	for _, b := range d.batches(isHeld) {
+		if err := d.hold(ctx, b); err != nil {
+			s.log.Error("smtp: hold", "id", tx.id, "err", err)
+			return mail.Transient(451, 3, 0, "the mail cannot be kept now, try again later")
+		}
+	}
+	return d.deliver(ctx)
+}
+
+// refuseAll returns the reply when nobody gets the mail. Where some are refused for good and the rest for now, all are
+// for now: the next attempt brings a verdict.
+func refuseAll(tx *transaction) mail.Reply {
+	var reject, later *mail.Verdict
+	for i := range tx.verdicts {
+		v := &tx.verdicts[i]
+		switch {
+		case v.Action < mail.Defer:
+			return mail.Reply{}
+		case v.Action == mail.Defer && later == nil:
+			later = v
+		case v.Action == mail.Reject && reject == nil:
+			reject = v
+		}
+	}
+	end := endRejected
+	if later != nil {
+		reject, end = later, endDeferred
+	}
+	for i := range tx.ends {
+		tx.ends[i] = end
+	}
+	return verdictReply(*reject)
+}
+
+func isHeld(v mail.Verdict) bool      { return v.Action >= mail.Hold }
+func isDelivered(v mail.Verdict) bool { return v.Action < mail.Hold }
+
+// batches groups the recipients with verdicts of one kind by class and header.
+func (d *disposal) batches(want func(mail.Verdict) bool) []*batch {
+	var list []*batch
+	index := map[string]*batch{}
+	for i, v := range d.tx.verdicts {
+		if !want(v) {
+			continue
+		}
+		class := v.Class
+		switch {
+		case v.Action > mail.Hold:
+			class = classRefused
+		case class == "":
+			class = classSuspect
+		}
+		trace := d.trace.fields(v)
+		key := class + "\x00" + string(trace)
+		b := index[key]
+		if b == nil {
+			b = &batch{class: class, trace: trace, verdict: v}
+			index[key] = b
+			list = append(list, b)
+		}
+		b.at = append(b.at, i)
+	}
+	return list
+}
+
+// nextID names the parts of one mail: the transaction's ID, then ID-2 and so on.
+func (d *disposal) nextID() string {
+	if d.parts++; d.parts == 1 {
+		return d.tx.id
+	}
+	return d.tx.id + "-" + strconv.Itoa(d.parts)
+}
+
+func (d *disposal) addresses(at []int) []mail.Address {
+	list := make([]mail.Address, len(at))
+	for i, n := range at {
+		list[i] = d.tx.rcpts[n]
+	}
+	return list
+}
+
+func (d *disposal) mark(at []int, end string) {
+	for _, n := range at {
+		d.tx.ends[n] = end
+	}
+}
+
+func (d *disposal) hold(ctx context.Context, b *batch) error {
+	ctx, stop := context.WithTimeout(ctx, holdWait)
+	defer stop()
+	tx, v := d.tx, b.verdict
+	var from string
+	if len(tx.message.From) > 0 {
+		from = tx.message.From[0].Addr.String()
+	}
+	err := d.s.opts.Keeper.Hold(ctx, Held{
+		ID: d.nextID(), Class: b.class, From: tx.from, Rcpts: d.addresses(b.at), Subject: tx.message.Subject,
+		HeaderFrom: from, Time: d.s.now(), Size: int64(len(b.trace)) + d.content.Len(), Score: v.Score, Rule: v.Rule,
+		Reasons: v.Counted, Degraded: v.Degraded, Client: d.w.session.Client.String(), Helo: d.w.session.Helo,
+		EightBit: d.eight, UTF8: tx.params.UTF8, Trace: b.trace, Body: d.content,
+	})
+	if err == nil {
+		d.kept += len(b.at)
+		d.mark(b.at, endHeld)
+	}
+	return err
+}
+
+func (d *disposal) envelope(b *batch) Envelope {
+	content := append(mail.Content{b.trace}, d.content...)
+	return Envelope{
+		ID: d.nextID(), From: d.tx.from, Rcpts: d.addresses(b.at), Content: content, EightBit: d.eight, UTF8: d.tx.params.UTF8,
+	}
+}
+
+// deliver hands the mail on. Only when it goes to one place in one form is the backend asked while the client waits;
+// otherwise a refusal by one could not be told to the client, so all goes through the spool.
+func (d *disposal) deliver(ctx context.Context) mail.Reply {
+	var ways []*batch
+	for _, b := range d.batches(isDelivered) {
+		ways = append(ways, d.split(b)...)
+	}
+	if len(ways) == 1 {
+		return d.handOver(ctx, ways[0])
+	}
+	for _, b := range ways {
+		if err := d.s.opts.Relay.Queue(ctx, d.envelope(b)); err != nil {
+			d.s.log.Error("smtp: spool", "id", d.tx.id, "err", err)
+			return mail.Transient(451, 3, 0, "the mail cannot be stored now, try again later")
+		}
+		d.kept += len(b.at)
+		d.mark(b.at, Queued)
+	}
+	return mail.Reply{}
+}
+
+// split divides a batch by where its recipients' mail goes.
+func (d *disposal) split(b *batch) []*batch {
+	groups := d.s.opts.Relay.Route(d.addresses(b.at))
+	if len(groups) <= 1 {
+		return []*batch{b}
+	}
+	where := map[string]int{}
+	list := make([]*batch, len(groups))
+	for g, rcpts := range groups {
+		list[g] = &batch{class: b.class, trace: b.trace, verdict: b.verdict}
+		for _, r := range rcpts {
+			where[r.Key()] = g
+		}
+	}
+	for _, n := range b.at {
+		g := list[where[d.tx.rcpts[n].Key()]]
+		g.at = append(g.at, n)
+	}
+	return list
+}
+
+// handOver delivers while the client waits.
+func (d *disposal) handOver(ctx context.Context, b *batch) mail.Reply {
+	answers, err := d.s.opts.Relay.Deliver(ctx, d.envelope(b))
+	if err != nil {
+		d.s.log.Error("smtp: relay", "id", d.tx.id, "err", err)
+		return mail.Transient(451, 3, 0, "the mail cannot be stored now, try again later")
+	}
+	byRcpt := map[string]Answer{}
+	for _, a := range answers {
+		byRcpt[a.Rcpt.Key()] = a
+	}
+	refused := &batch{class: classUndeliverable, trace: b.trace, verdict: b.verdict}
+	var reply mail.Reply
+	for _, n := range b.at {
+		a, ok := byRcpt[d.tx.rcpts[n].Key()]
+		switch {
+		case ok && (a.State == Delivered || a.State == Queued):
+			d.kept++
+			d.tx.ends[n] = a.State
+		case ok && a.State == Refused:
+			refused.at = append(refused.at, n)
+			d.tx.ends[n] = Refused
+			if reply.IsZero() {
+				reply = a.Reply
+			}
+		default:
+			d.s.log.Error("smtp: the relay did not answer for a recipient", "id", d.tx.id, "rcpt", d.tx.rcpts[n].String())
+			return mail.Transient(451, 3, 0, "internal error, try again later")
+		}
+	}
+	switch {
+	case len(refused.at) == 0:
+		return mail.Reply{}
+	case d.kept == 0:
+		if reply.IsZero() {
+			reply = mail.Permanent(550, 7, 1, "refused by the mail server behind this one")
+		}
+		return reply
+	}
+	return d.rescue(ctx, refused)
+}
+
+// rescue keeps what a backend refused for some while others have got the mail: the client has to be told 250, so these
+// copies are held, or failing that spooled, so that the relay finds the refusal again and holds then.
+func (d *disposal) rescue(ctx context.Context, b *batch) mail.Reply {
+	err := d.hold(ctx, b)
+	if err == nil {
+		return mail.Reply{}
+	}
+	d.s.log.Error("smtp: hold of what a backend refused", "id", d.tx.id, "err", err)
+	if err := d.s.opts.Relay.Queue(ctx, d.envelope(b)); err != nil {
+		d.s.log.Error("smtp: spool", "id", d.tx.id, "err", err)
+		return mail.Transient(451, 3, 0, "the mail cannot be stored now, try again later")
+	}
+	d.mark(b.at, Queued)
+	return mail.Reply{}
+}

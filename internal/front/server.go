@@ -1,0 +1,252 @@
+package front
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"sekimori/internal/config"
+	"sekimori/internal/mail"
+)
+
+// Options is what the front is made of. All but Observer, Now and Poll must be set.
+type Options struct {
+	Config   *config.Config
+	Gate     Gate
+	Relay    Relay
+	Keeper   Keeper
+	Spool    Spool
+	Parse    func(raw []byte) *mail.Message // mime.Parse
+	NewID    func() string                  // short, unique, of letters, digits and hyphens
+	Log      *slog.Logger
+	Observer Observer
+	Now      func() time.Time
+	Poll     time.Duration // how often certificate and recipient files are looked at; default 5s
+}
+
+// Server is port 25. It is made by New, opened by Listen and run by Serve.
+type Server struct {
+	cfg    *config.Config
+	opts   Options
+	log    *slog.Logger
+	watch  Observer
+	now    func() time.Time
+	rcpts  *recipients
+	certs  *certificate // nil without TLS
+	limits *limiter
+	smtp   *smtp.Server
+	pass   *handover
+
+	base     context.Context // of everything a connection asks for; ends when the drain does
+	cancel   context.CancelFunc
+	draining atomic.Bool
+	conns    sync.WaitGroup
+	mu       sync.Mutex
+	open     map[*wire]struct{}
+	sockets  []*socket
+}
+
+// socket is one listening address.
+type socket struct {
+	net.Listener
+	conf config.Listener
+}
+
+// New makes a server. Its error names a recipient or certificate file that does not load.
+func New(o Options) (*Server, error) {
+	if o.Config == nil || o.Gate == nil || o.Relay == nil || o.Keeper == nil || o.Spool == nil || o.Parse == nil ||
+		o.NewID == nil || o.Log == nil {
+		return nil, errors.New("front: an option is missing")
+	}
+	if o.Observer == nil {
+		o.Observer = noObserver{}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Poll <= 0 {
+		o.Poll = 5 * time.Second
+	}
+	s := &Server{
+		cfg: o.Config, opts: o, log: o.Log, watch: o.Observer, now: o.Now,
+		limits: newLimiter(o.Config.SMTP.MaxConnections, o.Config.SMTP.MaxConnectionsPerClient),
+		pass:   newHandover(), open: map[*wire]struct{}{},
+	}
+	var err error
+	if s.rcpts, err = newRecipients(o.Config.Domains, o.Log); err != nil {
+		return nil, err
+	}
+	if o.Config.SMTP.TLSCertFile != "" {
+		if s.certs, err = newCertificate(o.Config.SMTP.TLSCertFile, o.Config.SMTP.TLSKeyFile, o.Log); err != nil {
+			return nil, err
+		}
+	}
+	s.base, s.cancel = context.WithCancel(context.Background())
+	s.smtp = newProtocol(s)
+	return s, nil
+}
+
+// Listen opens every configured address. After an error none is open.
+func (s *Server) Listen() error {
+	for _, l := range s.cfg.SMTP.Listeners {
+		for _, addr := range l.Listen {
+			ln, err := net.Listen("tcp", addr)
+			if err != nil {
+				s.closeSockets()
+				return fmt.Errorf("smtp listener: %w", err)
+			}
+			s.sockets = append(s.sockets, &socket{Listener: ln, conf: l})
+		}
+	}
+	return nil
+}
+
+// Addrs returns the addresses that are listened on.
+func (s *Server) Addrs() []net.Addr {
+	addrs := make([]net.Addr, 0, len(s.sockets))
+	for _, l := range s.sockets {
+		addrs = append(addrs, l.Addr())
+	}
+	return addrs
+}
+
+// Serve takes connections until ctx ends or Shutdown is called; it does not wait for those that are open. It returns nil
+// when it was told to stop, and else why a listener failed.
+func (s *Server) Serve(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var run sync.WaitGroup
+	run.Go(func() { s.reloadLoop(ctx) })
+	s.startProtocol()
+	failed := make(chan error, len(s.sockets))
+	for _, l := range s.sockets {
+		run.Go(func() { failed <- s.acceptLoop(l) })
+	}
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+	}
+	s.closeSockets()
+	stop()
+	run.Wait()
+	if s.draining.Load() {
+		return nil
+	}
+	return err
+}
+
+// startProtocol lets go-smtp take what the listeners hand over. It ends with the handover.
+func (s *Server) startProtocol() {
+	s.conns.Go(func() {
+		if err := s.smtp.Serve(s.pass); err != nil && !errors.Is(err, net.ErrClosed) {
+			s.log.Error("smtp: the protocol loop ended", "err", err)
+		}
+	})
+}
+
+// Shutdown drains: nothing is accepted any more, connections between two transactions or before DATA are told 421, and
+// what is in DATA is brought to its end. When ctx ends first, the rest is cut off, unacknowledged, and its error is
+// returned.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.draining.Store(true)
+	s.mu.Unlock()
+	s.closeSockets()
+	_ = s.pass.Close()
+	for _, w := range s.openWires() {
+		w.nudge()
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); s.conns.Wait() }()
+	select {
+	case <-done:
+		s.cancel()
+		return nil
+	case <-ctx.Done():
+	}
+	s.cancel()
+	for _, w := range s.openWires() {
+		w.cut()
+	}
+	// What waited for the network ends now; what hangs elsewhere must not keep the process.
+	select {
+	case <-done:
+	case <-time.After(time.Second):
+	}
+	return ctx.Err()
+}
+
+func (s *Server) closeSockets() {
+	for _, l := range s.sockets {
+		_ = l.Close()
+	}
+}
+
+func (s *Server) openWires() []*wire {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*wire, 0, len(s.open))
+	for w := range s.open {
+		all = append(all, w)
+	}
+	return all
+}
+
+// enter and leave keep the set of connections that the drain has to think of. Once it has begun, enter returns false.
+func (s *Server) enter(w *wire) bool {
+	s.mu.Lock()
+	if s.draining.Load() {
+		s.mu.Unlock()
+		return false
+	}
+	s.open[w] = struct{}{}
+	n := len(s.open)
+	s.conns.Add(1)
+	s.mu.Unlock()
+	s.watch.Connections(n)
+	return true
+}
+
+func (s *Server) leave(w *wire) {
+	s.mu.Lock()
+	delete(s.open, w)
+	n := len(s.open)
+	s.mu.Unlock()
+	s.conns.Done()
+	s.watch.Connections(n)
+}
+
+// reloadLoop looks at the files that may change while we run.
+func (s *Server) reloadLoop(ctx context.Context) {
+	t := time.NewTicker(s.opts.Poll)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			s.rcpts.reload()
+			if s.certs != nil {
+				s.certs.reload()
+			}
+		}
+	}
+}
+
+func within(list []netip.Prefix, a netip.Addr) bool {
+	for _, p := range list {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
