@@ -140,7 +140,7 @@ func (j *judging) stage(v *mail.Verdict, stage mail.Stage, accepted bool) (decid
 			v.Observed = append(v.Observed, r.id)
 		case r.scores:
 			v.Score += r.score
-			v.Counted = append(v.Counted, mail.Counted{Name: r.id, Points: r.score, Evidence: j.evidence(r), Rule: r.place()})
+			v.Counted = append(v.Counted, mail.Counted{Name: r.id, Points: r.score, Evidence: j.evidence(r), Rule: r.place(), Describe: r.describe})
 		case r.accept:
 			accept = &decision{r, mail.Deliver}
 		default:
@@ -167,7 +167,7 @@ func (j *judging) decide(v *mail.Verdict, d *decision) {
 	r := d.rule
 	v.Action, v.Final = d.action, d.action != mail.Tag
 	v.Class, v.Rule, v.RuleID, v.Describe = r.class, r.place(), r.id, r.describe
-	v.Counted = append(v.Counted, mail.Counted{Name: r.id, Evidence: j.evidence(r), Rule: r.place()})
+	v.Counted = append(v.Counted, mail.Counted{Name: r.id, Evidence: j.evidence(r), Rule: r.place(), Describe: r.describe})
 }
 
 // threshold applies the harshest threshold that the score reaches, unless a rule has already done as much.

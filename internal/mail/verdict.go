@@ -57,7 +57,8 @@ type Counted struct {
 	Name     string // symbol, or the id of a rule
 	Points   float64
 	Evidence []Evidence
-	Rule     string // file:line when a rule gave the points
+	Rule     string            // file:line when a rule gave the points
+	Describe map[string]string // of the rule that gave them: its text for people, by language
 }
 
 // Verdict is the decision for one recipient with its whole reason. One object makes the SMTP reply, the header, the log
