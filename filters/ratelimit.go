@@ -1,5 +1,198 @@
 package filters
 
-import "sekimori/internal/mail"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
 
-var ratelimitSpec = Spec{Name: "ratelimit", Stages: []mail.Stage{mail.Connect}}
+	"sekimori/internal/config"
+	"sekimori/internal/mail"
+	"sekimori/reputation"
+)
+
+var ratelimitSpec = Spec{
+	Name:   "ratelimit",
+	Stages: []mail.Stage{mail.Connect, mail.Mail, mail.Rcpt},
+	Symbols: []mail.Symbol{
+		{Name: "RATELIMIT_CLIENT", Score: 2},
+		{Name: "RATELIMIT_NETWORK", Score: 1},
+		{Name: "RATELIMIT_SENDER_DOMAIN", Score: 1},
+		{Name: "RATELIMIT_RECIPIENT", Score: 1},
+	},
+	Facts: []mail.Fact{
+		{Name: "ratelimit.client", Type: mail.Bool, Stage: mail.Connect},
+		{Name: "ratelimit.network", Type: mail.Bool, Stage: mail.Connect},
+		{Name: "ratelimit.sender_domain", Type: mail.Bool, Stage: mail.Mail},
+		{Name: "ratelimit.recipient", Type: mail.Bool, Stage: mail.Rcpt, PerRcpt: true},
+	},
+	Needs: []string{"redis"},
+	New:   newRatelimit,
+}
+
+// rate is how often something may happen: "100/1m", or "off". The zero rate is off.
+type rate struct {
+	burst  int
+	period time.Duration
+}
+
+// UnmarshalText reads "COUNT/DURATION" or "off".
+func (r *rate) UnmarshalText(b []byte) error {
+	s := strings.TrimSpace(string(b))
+	if s == "off" {
+		*r = rate{}
+		return nil
+	}
+	count, per, ok := strings.Cut(s, "/")
+	n, err := strconv.Atoi(strings.TrimSpace(count))
+	if !ok || err != nil || n < 1 || n > 1e9 {
+		return fmt.Errorf(`%q is not a rate such as "100/1m", or "off"`, s)
+	}
+	d, err := config.ParseDuration(strings.TrimSpace(per))
+	if err != nil {
+		return err
+	}
+	if d < time.Second || d > 31*24*time.Hour {
+		return errors.New("the duration of a rate is from 1s to 31d")
+	}
+	*r = rate{n, d}
+	return nil
+}
+
+func (r rate) String() string {
+	if r.burst == 0 {
+		return "off"
+	}
+	per := config.Duration(r.period).String()
+	if strings.HasSuffix(per, "m0s") { // "1m0s"
+		per = strings.TrimSuffix(per, "0s")
+	}
+	if strings.HasSuffix(per, "h0m") {
+		per = strings.TrimSuffix(per, "0m")
+	}
+	return strconv.Itoa(r.burst) + "/" + per
+}
+
+// ratelimitConfig is [filters.ratelimit]. client and network count connections, the others mails and recipients; mail of
+// one's own networks is not counted.
+type ratelimitConfig struct {
+	Client       rate `toml:"client"`
+	Network      rate `toml:"network"` // IPv4 /24, IPv6 /64
+	SenderDomain rate `toml:"sender_domain"`
+	Recipient    rate `toml:"recipient"`
+}
+
+// ratelimit counts in the store that all hosts share. It is one Take, and so one round trip, per stage.
+type ratelimit struct {
+	cfg    ratelimitConfig
+	memory reputation.Memory
+}
+
+func newRatelimit(_ context.Context, env Env) (Check, error) {
+	cfg := ratelimitConfig{
+		Client:  rate{100, time.Minute},
+		Network: rate{300, time.Minute},
+		// The large mailbox providers send everybody very much.
+		SenderDomain: rate{1000, time.Minute},
+		Recipient:    rate{100, time.Minute},
+	}
+	if err := env.Config.Decode(&cfg); err != nil {
+		return nil, err
+	}
+	if cfg == (ratelimitConfig{}) {
+		env.Off("every limit is off")
+		return nil, nil
+	}
+	return &ratelimit{cfg: cfg, memory: env.Memory}, nil
+}
+
+// meter is one thing that is counted at a stage.
+type meter struct {
+	name  string // of the fact and of the evidence
+	value string // "": there is nothing to count, and so it is not exceeded
+	rate  rate
+	rcpt  mail.Address
+}
+
+// Check implements Check. What is off, and the domain of the null reverse-path, counts as not exceeded.
+func (r *ratelimit) Check(ctx context.Context, tx *mail.Transaction) (mail.Result, error) {
+	if tx.Session.Trusted {
+		return mail.Result{Skipped: "trusted client"}, nil
+	}
+	return r.take(ctx, r.meters(tx))
+}
+
+func (r *ratelimit) meters(tx *mail.Transaction) []meter {
+	switch tx.Stage {
+	case mail.Connect:
+		ip := tx.Session.Client
+		return []meter{
+			{name: "client", value: ip.String(), rate: r.cfg.Client},
+			{name: "network", value: networkOf(ip), rate: r.cfg.Network},
+		}
+	case mail.Mail:
+		return []meter{{name: "sender_domain", value: tx.From.Domain, rate: r.cfg.SenderDomain}}
+	case mail.Rcpt:
+		return []meter{{name: "recipient", value: tx.Rcpt.Key(), rate: r.cfg.Recipient, rcpt: tx.Rcpt}}
+	}
+	return nil
+}
+
+func (r *ratelimit) take(ctx context.Context, meters []meter) (mail.Result, error) {
+	var limits []reputation.Limit
+	for _, m := range meters {
+		if m.counts() {
+			limits = append(limits, reputation.Limit{Key: m.name + ":" + m.value, Burst: m.rate.burst, Period: m.rate.period})
+		}
+	}
+	var taken []reputation.Taken
+	if len(limits) > 0 {
+		var err error
+		if taken, err = r.memory.Take(ctx, limits); err != nil {
+			return mail.Result{}, err
+		}
+	}
+	var res mail.Result
+	for _, m := range meters {
+		exceeded := false
+		if m.counts() {
+			if exceeded = taken[0].Exceeded; exceeded {
+				res.Findings = append(res.Findings, m.finding(taken[0]))
+			}
+			taken = taken[1:]
+		}
+		res.Facts = append(res.Facts, mail.FactValue{Name: "ratelimit." + m.name, Value: exceeded})
+	}
+	return res, nil
+}
+
+func (m meter) counts() bool { return m.value != "" && m.rate.burst > 0 }
+
+func (m meter) finding(t reputation.Taken) mail.Finding {
+	return mail.Finding{
+		Symbol: "RATELIMIT_" + strings.ToUpper(m.name),
+		Evidence: []mail.Evidence{
+			{Key: m.name, Value: m.value},
+			{Key: "limit", Value: m.rate.String()},
+			{Key: "used", Value: strconv.Itoa(t.Used)},
+			{Key: "retry", Value: max(t.Retry, 0).Round(time.Millisecond).String()},
+		},
+		Rcpt: m.rcpt,
+	}
+}
+
+// networkOf is what one sender usually has to himself: a /24 of IPv4, a /64 of IPv6.
+func networkOf(ip netip.Addr) string {
+	bits := 64
+	if ip.Unmap().Is4() {
+		bits = 24
+	}
+	p, err := ip.Unmap().WithZone("").Prefix(bits)
+	if err != nil {
+		return ""
+	}
+	return p.String()
+}
