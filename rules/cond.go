@@ -239,6 +239,12 @@ func (c *reader) identifier(x *ast.IdentifierNode) {
 		c.nodeError(x, "%q needs a name behind a dot, such as %s", x.Value, c.example(x.Value))
 		return
 	}
+	for _, full := range c.vocab.names() {
+		if strings.HasSuffix(full, "."+x.Value) {
+			c.nodeError(x, "unknown name %q; did you mean %q?", x.Value, full)
+			return
+		}
+	}
 	known := slices.Concat(c.vocab.names(), c.vocab.bases())
 	c.nodeError(x, "unknown name %q%s", x.Value, suggest(x.Value, known))
 }
@@ -423,12 +429,13 @@ func (c *reader) call(x *ast.CallNode) ast.Node {
 
 // lookup handles the functions whose argument must be known now.
 func (c *reader) lookup(x *ast.CallNode, id *ast.IdentifierNode) ast.Node {
+	example := map[string]string{"symbol": "SPF_FAIL", "header": "List-Id", "headers": "Received"}
 	var arg *ast.StringNode
 	if len(x.Arguments) == 1 {
 		arg, _ = x.Arguments[0].(*ast.StringNode)
 	}
 	if arg == nil {
-		c.nodeError(x, "%s takes one name as a string written here: %s(%q)", id.Value, id.Value, map[string]string{"symbol": "SPF_FAIL"}[id.Value])
+		c.nodeError(x, "%s takes one name as a string written here: %s(%q)", id.Value, id.Value, example[id.Value])
 		return x
 	}
 	var i int

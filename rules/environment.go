@@ -84,7 +84,7 @@ func located(err error, n ast.Node) error {
 	}
 	msg := err.Error()
 	if rest, ok := strings.CutPrefix(msg, "expected bool, but got "); ok {
-		msg = fmt.Sprintf("this is a %s, neither true nor false; compare it with something", rest)
+		msg = fmt.Sprintf("this is of type %s, neither true nor false; compare it with something", rest)
 	}
 	return &efile.Error{Location: n.Location(), Message: msg}
 }

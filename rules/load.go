@@ -3,6 +3,7 @@ package rules
 import (
 	"embed"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -316,7 +317,7 @@ func (l *loader) policy(x *decoder, e *entry) {
 	limits := map[string]float64{}
 	x.unknownKeys(t.val.tab, thresholdNames, "thresholds")
 	for _, k := range t.val.tab.keys {
-		if x.want(k, kindFloat) {
+		if slices.Contains(thresholdNames, k.name) && x.want(k, kindFloat) {
 			limits[k.name] = k.val.num
 		}
 	}
@@ -360,6 +361,12 @@ func (l *loader) setThresholds() {
 		l.p.thresholds = append(l.p.thresholds, threshold{a, limits[name]})
 	}
 	slices.SortFunc(l.p.thresholds, func(a, b threshold) int { return int(b.action - a.action) })
+	for i := 1; i < len(l.p.thresholds); i++ {
+		if harsh, mild := l.p.thresholds[i-1], l.p.thresholds[i]; mild.points >= harsh.points {
+			l.d.warns = append(l.d.warns, Error{Message: fmt.Sprintf("thresholds: %s (%g) never applies, because %s begins at %g",
+				mild.action, mild.points, harsh.action, harsh.points)})
+		}
+	}
 }
 
 // unusedLists warns of files that look like lists and are read by nothing: a misspelt name would protect nobody.

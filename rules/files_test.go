@@ -1,0 +1,94 @@
+package rules
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "rewrite the .want files")
+
+const shared = "../testdata/rules"
+
+// loadFile loads one file of testdata as the only one of a directory, with the lists that lie beside it.
+func loadFile(t *testing.T, path string) (*Policy, error) {
+	t.Helper()
+	dir := t.TempDir()
+	lists, err := filepath.Glob(filepath.Join(shared, "*.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range append(lists, path) {
+		data, err := os.ReadFile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(p)), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := fixtureOptions()
+	o.Dir = dir
+	p, err := Load(o)
+	var list Errors
+	if errors.As(err, &list) {
+		for i := range list {
+			list[i].File = filepath.Base(list[i].File)
+			list[i].Message = strings.ReplaceAll(list[i].Message, dir+string(filepath.Separator), "")
+		}
+	}
+	return p, err
+}
+
+// TestBadFiles compares what is said about each broken file with the .want file next to it.
+func TestBadFiles(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join(shared, "bad-*.toml"))
+	if err != nil || len(paths) < 25 {
+		t.Fatalf("%d broken files: %v", len(paths), err)
+	}
+	for _, path := range paths {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			_, err := loadFile(t, path)
+			if err == nil {
+				t.Fatal("it loads")
+			}
+			wantFile := strings.TrimSuffix(path, ".toml") + ".want"
+			got := err.Error() + "\n"
+			if *update {
+				if err := os.WriteFile(wantFile, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(wantFile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != string(want) {
+				t.Errorf("got\n%swant\n%s", got, want)
+			}
+		})
+	}
+}
+
+func TestGoodFiles(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join(shared, "good-*.toml"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("%d files: %v", len(paths), err)
+	}
+	for _, path := range paths {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			p, err := loadFile(t, path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range p.Test() {
+				if !r.OK() {
+					t.Error(r)
+				}
+			}
+		})
+	}
+}
