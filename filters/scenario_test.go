@@ -19,6 +19,7 @@ import (
 	"sekimori/internal/config"
 	"sekimori/internal/dns"
 	"sekimori/internal/mail"
+	"sekimori/internal/mime"
 )
 
 var update = flag.Bool("update", false, "rewrite the want part of the scenario files")
@@ -45,18 +46,17 @@ type scenario struct {
 // scenarioFacts say who sends what. The stage helo runs when helo is given, mail when from or a mail is, rcpt once for
 // each of rcpts, data and conclude when there is a mail.
 type scenarioFacts struct {
-	Client  string          `toml:"client"` // default 192.0.2.1
-	Helo    string          `toml:"helo"`
-	Esmtp   bool            `toml:"esmtp"`
-	From    *string         `toml:"from"` // "" is the null reverse-path
-	Rcpts   []string        `toml:"rcpts"`
-	Now     string          `toml:"now"` // default 2026-11-20T05:32:00Z
-	TLS     bool            `toml:"tls"`
-	Trusted bool            `toml:"trusted"`
-	Early   bool            `toml:"early"`
-	Checks  []string        `toml:"checks"` // those that run; default: only the file's own
-	Repeat  int             `toml:"repeat"` // run all of it so many times; the last counts
-	Wait    config.Duration `toml:"wait"`   // let background work go on for so long before the first stage
+	Client  string   `toml:"client"` // default 192.0.2.1
+	Helo    string   `toml:"helo"`
+	Esmtp   bool     `toml:"esmtp"`
+	From    *string  `toml:"from"` // "" is the null reverse-path
+	Rcpts   []string `toml:"rcpts"`
+	Now     string   `toml:"now"` // default 2026-11-20T05:32:00Z
+	TLS     bool     `toml:"tls"`
+	Trusted bool     `toml:"trusted"`
+	Early   bool     `toml:"early"`
+	Checks  []string `toml:"checks"` // those that run; default: only the file's own
+	Repeat  int      `toml:"repeat"` // run all of it so many times; the last counts
 }
 
 func TestScenarios(t *testing.T) {
@@ -187,7 +187,6 @@ func (sc *scenario) run(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(sc.facts.Wait.D())
 	var out []mail.Outcome
 	for range sc.facts.Repeat {
 		out = append(chain.Off(), sc.play(ctx, t, chain)...)
@@ -226,7 +225,7 @@ func (sc *scenario) play(ctx context.Context, t *testing.T, chain *Chain) []mail
 	}
 	tx.Rcpt = mail.Address{}
 	if hasMail {
-		tx.Message = parseMail([]byte(strings.ReplaceAll(text, "\n", "\r\n")))
+		tx.Message = mime.Parse([]byte(strings.ReplaceAll(text, "\n", "\r\n")))
 		stage(mail.Data)
 		stage(mail.Conclude)
 	}

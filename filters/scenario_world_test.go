@@ -1,7 +1,6 @@
 package filters
 
 import (
-	"bytes"
 	"crypto/tls"
 	"encoding/json"
 	"net"
@@ -12,21 +11,7 @@ import (
 
 	"github.com/maxmind/mmdbwriter"
 	"github.com/maxmind/mmdbwriter/mmdbtype"
-
-	"sekimori/internal/mail"
 )
-
-// remember gives a check the memory of the scenario.
-func (sc *scenario) remember(_ *testing.T, _ *Env) {}
-
-// parseMail makes a Message of octets.
-func parseMail(raw []byte) *mail.Message {
-	m := &mail.Message{Raw: raw, HeaderLen: len(raw)}
-	if i := bytes.Index(raw, []byte("\r\n\r\n")); i >= 0 {
-		m.HeaderLen = i + 4
-	}
-	return m
-}
 
 func tlsState() *tls.ConnectionState {
 	return &tls.ConnectionState{Version: tls.VersionTLS13, CipherSuite: tls.TLS_AES_128_GCM_SHA256, HandshakeComplete: true}
