@@ -31,10 +31,10 @@ var spfTexts = []Entry{
 		"The list published for the greeting name {domain} is faulty and could not be used ({why})."},
 	{"symbol.SPF_HELO_TEMPERROR", "一時的な障害のため、送信元サーバーが名乗った名前（{domain}）を確かめられませんでした（{why}）。",
 		"The greeting name {domain} could not be checked because of a temporary failure ({why})."},
-	{"fact.spf.result", "封筒の差出人（MAIL FROM。空のときは HELO の名前）についての SPF の結果：pass、fail、softfail、neutral、none、permerror、temperror のいずれか。",
+	{"fact.spf.result", "エンベロープ送信者（MAIL FROM。空のときは HELO の名前）についての SPF の結果：pass、fail、softfail、neutral、none、permerror、temperror のいずれか。",
 		"The SPF result for MAIL FROM (for the HELO name when it is empty): pass, fail, softfail, neutral, none, permerror or temperror."},
 	{"fact.spf.helo", "送信元サーバーが HELO で名乗った名前についての SPF の結果。",
 		"The SPF result for the name given at HELO."},
-	{"fact.spf.domain", "SPF で確かめた封筒の差出人のドメイン（小文字）。",
+	{"fact.spf.domain", "SPF で確かめたエンベロープ送信者のドメイン（小文字）。",
 		"The domain of MAIL FROM (or HELO) that SPF looked at, in lower case."},
 }
