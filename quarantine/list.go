@@ -1,0 +1,221 @@
+package quarantine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/text/unicode/norm"
+
+	"sekimori/internal/mail"
+	"sekimori/internal/store"
+)
+
+// Query says which mails to list. Zero fields do not restrict.
+type Query struct {
+	ID           string
+	Rcpt         string    // the whole address of a recipient, or a part of it
+	From         string    // a part of the envelope or header sender
+	Subject      string    // a part; case and width do not matter
+	Class        string    // the whole class
+	Since, Until time.Time // held at or after, and before
+	All          bool      // also those of which nothing is held any more and whose octets are not deleted yet
+	Limit        int       // default 100
+	Cursor       string    // Page.Next of the page before
+}
+
+// Page is one part of a listing, newest first.
+type Page struct {
+	Items []Item
+	Next  string // where the next page begins; "" at the end
+	// Partial says why mails may be missing: the store did not answer, so that only this host's pending holds are listed.
+	Partial string
+}
+
+const listStep = 200
+
+// List returns the mails that match. When the store does not answer, it lists the pending holds of this host and says so in
+// Partial; it fails only for a Cursor that is none.
+func (q *Store) List(ctx context.Context, query Query) (Page, error) {
+	if query.Limit <= 0 {
+		query.Limit = 100
+	}
+	pos, err := parseCursor(query.Cursor)
+	if err != nil {
+		return Page{}, err
+	}
+	f := newFilter(query)
+	var page Page
+	fromStore, more, err := q.listStore(ctx, f, pos)
+	if err != nil {
+		page.Partial = err.Error()
+	}
+	page.Items = append(fromStore, q.listPending(ctx, f, pos, err == nil)...)
+	slices.SortFunc(page.Items, func(a, b Item) int { return newestFirst(cursorOf(a), cursorOf(b)) })
+	if len(page.Items) > query.Limit {
+		page.Items, more = page.Items[:query.Limit], true
+	}
+	if more && len(page.Items) > 0 {
+		page.Next = cursorOf(page.Items[len(page.Items)-1]).String()
+	}
+	return page, nil
+}
+
+type cursor struct {
+	ms int64
+	id string
+}
+
+func (c cursor) String() string { return strconv.FormatInt(c.ms, 10) + "." + c.id }
+
+func cursorOf(i Item) cursor { return cursor{i.Time.UnixMilli(), i.ID} }
+
+func newestFirst(a, b cursor) int { return cmp.Or(cmp.Compare(b.ms, a.ms), cmp.Compare(b.id, a.id)) }
+
+// parseCursor returns nil for the first page.
+func parseCursor(s string) (*cursor, error) {
+	if s == "" {
+		return nil, nil
+	}
+	ms, id, ok := strings.Cut(s, ".")
+	n, err := strconv.ParseInt(ms, 10, 64)
+	if !ok || err != nil {
+		return nil, fmt.Errorf("quarantine: %q is not where a page begins", s)
+	}
+	return &cursor{n, id}, nil
+}
+
+// listStore walks an index until there is one item more than a page.
+func (q *Store) listStore(ctx context.Context, f *filter, pos *cursor) (items []Item, more bool, err error) {
+	if f.ID != "" {
+		r, err := q.record(ctx, f.ID)
+		if errors.Is(err, ErrNotFound) {
+			return nil, false, nil
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		return f.take(nil, r, pos), false, nil
+	}
+	index := timeIndex
+	if a, err := mail.ParseAddress(f.Rcpt, true); err == nil {
+		index = rcptIndex(a)
+	}
+	by := store.ZRangeBy{Min: "-inf", Max: "+inf", Count: listStep}
+	if !f.Since.IsZero() {
+		by.Min = strconv.FormatInt(f.Since.UnixMilli(), 10)
+	}
+	if !f.Until.IsZero() {
+		by.Max = "(" + strconv.FormatInt(f.Until.UnixMilli(), 10)
+	}
+	if pos != nil && (f.Until.IsZero() || pos.ms < f.Until.UnixMilli()) {
+		by.Max = strconv.FormatInt(pos.ms, 10)
+	}
+	for {
+		ids, err := q.o.Store.Client().ZRevRangeByScore(ctx, index, &by).Result()
+		if err != nil {
+			return items, false, err
+		}
+		records, err := q.records(ctx, ids)
+		if err != nil {
+			return items, false, err
+		}
+		for _, r := range records {
+			if items = f.take(items, r, pos); len(items) > f.Limit {
+				return items[:f.Limit], true, nil
+			}
+		}
+		if len(ids) < listStep {
+			return items, false, nil
+		}
+		by.Offset += listStep
+	}
+}
+
+// records reads the metadata of many mails in one round trip; those that are gone are left out.
+func (q *Store) records(ctx context.Context, ids []string) ([]*record, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	pipe := q.o.Store.Client().Pipeline()
+	cmds := make([]*store.MapStringCmd, len(ids))
+	for i, id := range ids {
+		cmds[i] = pipe.HGetAll(ctx, mailKey(id))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("quarantine: %w", err)
+	}
+	var list []*record
+	for i, c := range cmds {
+		r, err := decodeRecord(c.Val())
+		if err == nil {
+			list = append(list, r)
+		} else if !errors.Is(err, ErrNotFound) {
+			q.o.Log.Error("quarantine: a mail is left out of the listing", "id", ids[i], "error", err)
+		}
+	}
+	return list, nil
+}
+
+// listPending returns the matching holds on the disk that are not in the store.
+func (q *Store) listPending(ctx context.Context, f *filter, pos *cursor, storeUp bool) []Item {
+	var items []Item
+	for _, p := range q.pendings() {
+		if storeUp {
+			n, err := q.o.Store.Client().Exists(ctx, mailKey(p.Held.ID)).Result()
+			if err != nil {
+				storeUp = false
+			} else if n == 1 {
+				continue
+			}
+		}
+		if i := p.item(); f.match(&i, pos) {
+			items = append(items, i)
+		}
+	}
+	return items
+}
+
+// filter is a Query made ready for comparing.
+type filter struct {
+	Query
+	rcpt, from, subject string
+}
+
+func newFilter(q Query) *filter {
+	return &filter{Query: q, rcpt: fold(q.Rcpt), from: fold(q.From), subject: fold(q.Subject)}
+}
+
+// fold makes the case and the width of letters irrelevant.
+func fold(s string) string { return strings.ToLower(norm.NFKC.String(s)) }
+
+func (f *filter) take(items []Item, r *record, pos *cursor) []Item {
+	i := Item{Held: r.Held, Until: r.Until, States: r.rcpts()}
+	if !f.match(&i, pos) {
+		return items
+	}
+	return append(items, i)
+}
+
+func (f *filter) match(i *Item, pos *cursor) bool {
+	switch {
+	case pos != nil && newestFirst(cursorOf(*i), *pos) <= 0:
+		return false
+	case f.ID != "" && i.ID != f.ID, f.Class != "" && i.Class != f.Class:
+		return false
+	case !f.Since.IsZero() && i.Time.Before(f.Since), !f.Until.IsZero() && !i.Time.Before(f.Until):
+		return false
+	case f.subject != "" && !strings.Contains(fold(i.Subject), f.subject):
+		return false
+	case f.from != "" && !strings.Contains(fold(i.From.String()), f.from) && !strings.Contains(fold(i.HeaderFrom), f.from):
+		return false
+	case !f.All && f.ID == "" && !i.Open():
+		return false
+	}
+	return f.rcpt == "" || slices.ContainsFunc(i.Rcpts, func(a mail.Address) bool { return strings.Contains(fold(a.String()), f.rcpt) })
+}

@@ -1,0 +1,121 @@
+package quarantine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"sekimori/internal/mail"
+)
+
+// The states of a mail for one recipient.
+const (
+	StateHeld      = "held"
+	StateReleasing = "releasing" // asked for; the running serve hands it over
+	StateReleased  = "released"  // in the relay's queue
+	StateDeleted   = "deleted"   // by somebody; it can be released for an hour yet
+	StateExpired   = "expired"   // kept for the whole retention
+)
+
+// RcptState is the state for one recipient, and who brought it about.
+type RcptState struct {
+	Rcpt  mail.Address `json:"rcpt"`
+	State string       `json:"state"`
+	By    string       `json:"by,omitempty"`
+	At    time.Time    `json:"at"`
+}
+
+// meta is the field m of a mail's hash. It never changes; the states stand in fields of their own.
+type meta struct {
+	Held
+	Until time.Time // the end of the retention
+	Hash  string
+	ZSize int64
+	Own   int64
+}
+
+// record is a mail as read from the store.
+type record struct {
+	meta
+	states map[string]string // by Address.Key
+	fin    bool
+}
+
+// encodeState writes state|milliseconds|by. Scripts compare the beginning.
+func encodeState(state string, at time.Time, by string) string {
+	return state + "|" + strconv.FormatInt(at.UnixMilli(), 10) + "|" + by
+}
+
+func decodeState(s string) (state string, at time.Time, by string) {
+	state, rest, _ := strings.Cut(s, "|")
+	ms, by, _ := strings.Cut(rest, "|")
+	n, _ := strconv.ParseInt(ms, 10, 64)
+	return state, time.UnixMilli(n).UTC(), by
+}
+
+func decodeRecord(fields map[string]string) (*record, error) {
+	m, ok := fields["m"]
+	if !ok {
+		return nil, ErrNotFound
+	}
+	r := &record{states: map[string]string{}}
+	if err := json.Unmarshal([]byte(m), &r.meta); err != nil {
+		return nil, fmt.Errorf("quarantine: metadata cannot be read: %w", err)
+	}
+	for k, v := range fields {
+		if rcpt, is := strings.CutPrefix(k, "s:"); is {
+			r.states[rcpt] = v
+		}
+	}
+	_, r.fin = fields["fin"]
+	return r, nil
+}
+
+func (q *Store) record(ctx context.Context, id string) (*record, error) {
+	fields, err := q.o.Store.Client().HGetAll(ctx, mailKey(id)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("quarantine: %w", err)
+	}
+	return decodeRecord(fields)
+}
+
+// rcpts returns the state of every recipient in order.
+func (r *record) rcpts() []RcptState {
+	list := make([]RcptState, 0, len(r.Rcpts))
+	for _, a := range r.Rcpts {
+		state, at, by := decodeState(r.states[a.Key()])
+		list = append(list, RcptState{Rcpt: a, State: state, By: by, At: at})
+	}
+	return list
+}
+
+// pick returns the mail's own recipients among those asked for; all when none was asked for.
+func (m *meta) pick(want []mail.Address) ([]mail.Address, error) {
+	if len(want) == 0 {
+		return m.Rcpts, nil
+	}
+	var list []mail.Address
+	for _, w := range want {
+		i := slices.IndexFunc(m.Rcpts, func(a mail.Address) bool { return a.Key() == w.Key() })
+		if i < 0 {
+			return nil, fmt.Errorf("%w: %s is not for %s", ErrNotFound, m.ID, w)
+		}
+		list = append(list, m.Rcpts[i])
+	}
+	return list, nil
+}
+
+// cleanBy makes a name fit for a header field and for a state.
+func cleanBy(by string) string {
+	by = strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7E || r == '|' {
+			return '?'
+		}
+		return r
+	}, by)
+	return by[:min(len(by), 100)]
+}

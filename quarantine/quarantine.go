@@ -1,0 +1,199 @@
+package quarantine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"sekimori/internal/mail"
+	"sekimori/internal/spool"
+	"sekimori/internal/store"
+)
+
+// Held is one mail to keep: what the recipients and the administrators are shown, and the octets.
+type Held struct {
+	ID           string // unique; letters, digits, dots, hyphens, underscores
+	Class        string
+	From         mail.Address
+	Rcpts        []mail.Address
+	Subject      string // decoded
+	HeaderFrom   string
+	Time         time.Time
+	Size         int64 // of Body; filled in by Hold
+	Score        float64
+	Rule         string
+	Reasons      []mail.Counted
+	Degraded     []string
+	Client, Helo string
+	EightBit     bool
+	UTF8         bool
+	Trace        []byte       `json:"-"` // our header fields, put on top at release
+	Body         mail.Content `json:"-"` // the mail as it came in, without what is never relayed
+}
+
+// Errors of this package, for errors.Is.
+var (
+	ErrNotFound = errors.New("quarantine: there is no mail with this id")
+	ErrFull     = errors.New("quarantine: full")
+	ErrState    = errors.New("quarantine: not possible any more")
+	ErrInvalid  = errors.New("quarantine: not a valid mail to hold")
+	// ErrLost says that the octets are not in the store although the mail is; it is an emergency and never a state of its own.
+	ErrLost = errors.New("quarantine: the octets of this mail are missing in the store")
+)
+
+// Backend is what is needed of store.Store.
+type Backend interface {
+	Client() store.Client
+	Embedded() bool
+	// Durable reports whether an acknowledged write survives a kill of the store.
+	Durable(ctx context.Context) bool
+	// Saved tells when the last save that succeeded was begun; ok is false when none is known.
+	Saved(ctx context.Context) (begun time.Time, ok bool, err error)
+}
+
+// Release is a mail on its way out. ID is the same whenever the same release is handed over again.
+type Release struct {
+	ID       string
+	From     mail.Address
+	Rcpts    []mail.Address
+	Content  mail.Content // valid until Queue returns
+	EightBit bool
+	UTF8     bool
+}
+
+// Deliverer takes released mail. Queue returns nil when the mail is safe on the disk; an ID that it has already is not an
+// error (spool.ErrExists counts as nil as well).
+type Deliverer interface {
+	Queue(ctx context.Context, r Release) error
+}
+
+// End is one recipient's mail reaching an end state, for the log and the history.
+type End struct {
+	ID    string
+	Rcpt  mail.Address
+	State string // released | deleted | expired
+	By    string
+	At    time.Time
+}
+
+// Options of New. Commands leave Spool and Deliverer out.
+type Options struct {
+	Store     Backend
+	Spool     *spool.Spool // of the running serve; nil: Hold and Run are not possible
+	SpoolDir  string       // data_dir/spool; where commands leave requests and look for pending holds; "" with Spool set: its own
+	Deliverer Deliverer
+	Node      string        // name of this host, the same after a restart, for claims
+	Retention time.Duration // default 14 days
+	Quota     int64         // octets in the store; 0: none
+	OnEnd     func(End)     // optional; called at least once per end
+	Warn      func(key, message string)
+	Log       *slog.Logger
+	Now       func() time.Time
+}
+
+const (
+	backstop      = 30 * 24 * time.Hour // keys live so much longer than the retention
+	storeBudget   = time.Second         // how long a hold waits for the store, small mails
+	embeddedMails = 20000               // the cap of the embedded store
+	grace         = time.Hour           // for how long what was deleted can still be released
+)
+
+// Store is the quarantine. Safe for concurrent use.
+type Store struct {
+	o       Options
+	codec   codec
+	reader  *spool.Reader // pending holds; nil when there is no spool
+	scripts scripts
+
+	mu    sync.Mutex // one of Run's tasks at a time; guards what follows
+	retry map[string]retry
+	next  map[string]time.Time // of Run's slower tasks
+}
+
+type retry struct {
+	at   time.Time
+	wait time.Duration
+}
+
+// New makes a quarantine. It does not talk to the store.
+func New(o Options) (*Store, error) {
+	if o.Retention <= 0 {
+		o.Retention = 14 * 24 * time.Hour
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Warn == nil {
+		o.Warn = func(string, string) {}
+	}
+	if o.OnEnd == nil {
+		o.OnEnd = func(End) {}
+	}
+	if o.Node == "" {
+		o.Node = "localhost"
+	}
+	c, err := newCodec()
+	if err != nil {
+		return nil, fmt.Errorf("quarantine: %w", err)
+	}
+	q := &Store{o: o, codec: c, scripts: newScripts(), retry: map[string]retry{}, next: map[string]time.Time{}}
+	switch {
+	case o.Spool != nil:
+		q.reader = &o.Spool.Reader
+		if o.SpoolDir == "" {
+			q.o.SpoolDir = o.Spool.Dir()
+		}
+	case o.SpoolDir != "":
+		// A host on which serve never ran has no spool and nothing pending.
+		q.reader, _ = spool.OpenReadOnly(o.SpoolDir)
+	}
+	return q, nil
+}
+
+// Hold keeps a mail. It returns nil only when the mail is safe: confirmed by the store, and, unless the store is durable,
+// also on our disk until a save begun later has succeeded; or on our disk alone when the store is down or slow (Run moves
+// it). It waits for the store about a second at most, more for large mails. ErrFull when the quota or the cap of the
+// embedded store is reached; then the mail must be deferred.
+func (q *Store) Hold(ctx context.Context, h Held) error {
+	if q.o.Spool == nil {
+		return errors.New("quarantine: opened for looking only")
+	}
+	if !spool.ValidID(h.ID) || len(h.ID) > 80 || len(h.Rcpts) == 0 {
+		return fmt.Errorf("%w: id %q with %d recipients", ErrInvalid, h.ID, len(h.Rcpts))
+	}
+	h.Size = h.Body.Len()
+	if h.Time.IsZero() {
+		h.Time = q.o.Now()
+	}
+	p, err := q.codec.pack(h.Body)
+	if err != nil {
+		return fmt.Errorf("quarantine: %w", err)
+	}
+	budget := storeBudget + time.Duration(p.zsize/(32<<20))*time.Second
+	sctx, cancel := context.WithTimeout(ctx, budget)
+	defer cancel()
+	err = q.save(sctx, &h, p, nil, true)
+	if errors.Is(err, ErrFull) {
+		return err
+	}
+	if err != nil {
+		q.o.Log.Warn("quarantine: the store did not take a mail, it is held on the disk", "id", h.ID, "error", err)
+		return q.putPending(&h, false)
+	}
+	if q.o.Store.Durable(sctx) {
+		return nil
+	}
+	err = q.putPending(&h, true)
+	if err != nil {
+		// It will not be acknowledged and comes again: the copy in the store must not be shown beside that one.
+		_, merr := q.move(sctx, h.ID, StateHeld+"|", encodeState(StateDeleted, q.o.Now(), "not acknowledged"), h.Rcpts)
+		err = errors.Join(err, merr)
+	}
+	return err
+}

@@ -1,0 +1,193 @@
+package quarantine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"sekimori/internal/mail"
+	"sekimori/internal/store"
+)
+
+const pieceLife = time.Hour // of pieces that no message uses yet
+
+// save puts a mail into the store. It can be repeated: a mail that is there already is left as it is. states are those of
+// recipients who are not simply held; limits is false for a mail that was promised already.
+func (q *Store) save(ctx context.Context, h *Held, p *packed, states map[string]string, limits bool) error {
+	if limits {
+		if err := q.room(ctx, p); err != nil {
+			return err
+		}
+	}
+	c := q.o.Store.Client()
+	now := q.o.Now()
+	until := h.Time.Add(q.o.Retention)
+	if until.Before(now) {
+		until = now
+	}
+	intent := h.ID + " " + p.hash
+	// The intent comes first: whatever a crash leaves behind is found by it.
+	if err := c.ZAdd(ctx, intentsKey, store.Z{Score: float64(now.UnixMilli()), Member: intent}).Err(); err != nil {
+		return full(q.o.Store, err)
+	}
+	octets := p.own
+	if wrote, err := q.saveBody(ctx, h.ID, p, until.Add(backstop)); err != nil {
+		return full(q.o.Store, err)
+	} else if wrote {
+		octets += p.zsize
+	}
+	m, err := json.Marshal(meta{Held: *h, Until: until, Hash: p.hash, ZSize: p.zsize, Own: p.own})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	args := []any{until.Add(backstop).UnixMilli(), p.head, h.Trace, "m", m}
+	for _, r := range h.Rcpts {
+		s := states[r.Key()]
+		if s == "" {
+			s = encodeState(StateHeld, h.Time, "")
+		}
+		args = append(args, "s:"+r.Key(), s)
+	}
+	n, err := q.scripts.commit.Run(ctx, c, []string{mailKey(h.ID), headKey(h.ID)}, args...).Int()
+	if err != nil {
+		return full(q.o.Store, err)
+	}
+	if n == 1 {
+		c.IncrBy(ctx, usedKey, octets) // an estimate between two sweeps; an error is no loss
+	}
+	// From here on the mail is safe: what is missing of the indexes is repaired with the help of the intent.
+	if err := q.index(ctx, h.ID, h.Rcpts, h.Time, until); err != nil {
+		q.o.Log.Warn("quarantine: the indexes of a mail will be written later", "id", h.ID, "error", err)
+		return nil
+	}
+	c.ZRem(ctx, intentsKey, intent)
+	return nil
+}
+
+// index writes the indexes of one mail; all commands can be repeated.
+func (q *Store) index(ctx context.Context, id string, rcpts []mail.Address, at, due time.Time) error {
+	score := float64(at.UnixMilli())
+	pipe := q.o.Store.Client().Pipeline()
+	pipe.ZAdd(ctx, timeIndex, store.Z{Score: score, Member: id})
+	pipe.ZAddNX(ctx, dueIndex, store.Z{Score: float64(due.UnixMilli()), Member: id})
+	for _, r := range rcpts {
+		pipe.ZAdd(ctx, rcptIndex(r), store.Z{Score: score, Member: id})
+		pipe.PExpireAt(ctx, rcptIndex(r), q.o.Now().Add(q.o.Retention+backstop))
+	}
+	_, err := pipe.Exec(ctx)
+	return err
+}
+
+func (q *Store) unindex(ctx context.Context, id string, rcpts []mail.Address) error {
+	pipe := q.o.Store.Client().Pipeline()
+	for _, r := range rcpts {
+		pipe.ZRem(ctx, rcptIndex(r), id)
+	}
+	pipe.ZRem(ctx, timeIndex, id)
+	pipe.ZRem(ctx, dueIndex, id)
+	_, err := pipe.Exec(ctx)
+	return err
+}
+
+// saveBody makes the mail a user of its body, which is written unless it is there already.
+func (q *Store) saveBody(ctx context.Context, id string, p *packed, until time.Time) (wrote bool, err error) {
+	c := q.o.Store.Client()
+	for range 4 {
+		have, err := c.HMGet(ctx, bodyKey(p.hash), "nonce", "n").Result()
+		if err != nil {
+			return false, err
+		}
+		nonce, n := id, len(p.pieces)
+		there := have[0] != nil && have[1] != nil
+		if there {
+			nonce = fmt.Sprint(have[0])
+			n, err = strconv.Atoi(fmt.Sprint(have[1]))
+			if err != nil || n < 1 || n > maxRaw/pieceSize {
+				return false, fmt.Errorf("quarantine: body %s has %q pieces", p.hash, have[1])
+			}
+		} else if err := q.putPieces(ctx, p, pieceKeys(p.hash, nonce, n)); err != nil {
+			return false, err
+		}
+		keys := append([]string{bodyKey(p.hash), usersKey(p.hash)}, pieceKeys(p.hash, nonce, n)...)
+		got, err := q.scripts.acquire.Run(ctx, c, keys, id, until.UnixMilli(), q.o.Now().UnixMilli(), nonce, p.zsize, n).Int()
+		if err != nil {
+			return false, err
+		}
+		if got == 1 {
+			return !there, nil
+		}
+	}
+	return false, errors.New("quarantine: the body is written and deleted by others all the time")
+}
+
+func (q *Store) putPieces(ctx context.Context, p *packed, keys []string) error {
+	pipe := q.o.Store.Client().Pipeline()
+	for i, piece := range p.pieces {
+		pipe.Set(ctx, keys[i], piece, pieceLife)
+		if i%8 == 7 { // 4 MiB at a time
+			if _, err := pipe.Exec(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	if pipe.Len() == 0 {
+		return nil
+	}
+	_, err := pipe.Exec(ctx)
+	return err
+}
+
+// dropBody ends the mail's use of its body and reports whether nobody else uses it, so that it is deleted. It can be repeated.
+func (q *Store) dropBody(ctx context.Context, id, hash string) (deleted bool, err error) {
+	c := q.o.Store.Client()
+	for range 4 {
+		have, err := c.HMGet(ctx, bodyKey(hash), "nonce", "n").Result()
+		if err != nil {
+			return false, err
+		}
+		nonce, n := "", 0
+		if have[0] != nil && have[1] != nil {
+			nonce = fmt.Sprint(have[0])
+			n, _ = strconv.Atoi(fmt.Sprint(have[1]))
+		}
+		keys := append([]string{bodyKey(hash), usersKey(hash)}, pieceKeys(hash, nonce, n)...)
+		got, err := q.scripts.drop.Run(ctx, c, keys, id, q.o.Now().UnixMilli(), nonce).Int()
+		if err != nil || got != 2 {
+			return got == 1, err
+		}
+	}
+	return false, nil
+}
+
+// room refuses what goes over the quota or the cap of the embedded store.
+func (q *Store) room(ctx context.Context, p *packed) error {
+	pipe := q.o.Store.Client().Pipeline()
+	used, count := pipe.Get(ctx, usedKey), pipe.ZCard(ctx, timeIndex)
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, store.Nil) {
+		return err
+	}
+	n, _ := used.Int64()
+	if q.o.Quota > 0 && n+p.own+p.zsize > q.o.Quota {
+		q.o.Warn("quarantine.full", fmt.Sprintf("The quarantine's quota of %d octets is reached.", q.o.Quota))
+		return fmt.Errorf("%w: the quota of %d octets is reached", ErrFull, q.o.Quota)
+	}
+	if q.o.Store.Embedded() && count.Val() >= embeddedMails {
+		q.o.Warn("quarantine.full", fmt.Sprintf("The embedded store holds %d mails, its most.", embeddedMails))
+		return fmt.Errorf("%w: the embedded store holds %d mails", ErrFull, embeddedMails)
+	}
+	q.o.Warn("quarantine.full", "")
+	return nil
+}
+
+// full turns the embedded store's lack of memory into ErrFull. A Redis that is full is like one that is down: the disk
+// takes the mail.
+func full(b Backend, err error) error {
+	if b.Embedded() && strings.Contains(err.Error(), "OOM") {
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return err
+}

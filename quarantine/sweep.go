@@ -1,0 +1,217 @@
+package quarantine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"sekimori/internal/store"
+)
+
+const (
+	sweepMost  = 1000 // mails in one sweep
+	intentWait = 2 * time.Minute
+)
+
+// sweep looks at the mails that are due: it expires what was kept long enough, and deletes the octets of mails that are at
+// an end for every recipient.
+func (q *Store) sweep(ctx context.Context) error {
+	now := q.o.Now()
+	due := &store.ZRangeBy{Min: "-inf", Max: strconv.FormatInt(now.UnixMilli(), 10), Count: sweepMost}
+	ids, err := q.o.Store.Client().ZRangeByScore(ctx, dueIndex, due).Result()
+	if err != nil {
+		return err
+	}
+	var first error
+	for _, id := range ids {
+		if err := q.due(ctx, id, now); err != nil && first == nil {
+			first = fmt.Errorf("%s: %w", id, err)
+		}
+	}
+	return first
+}
+
+func (q *Store) due(ctx context.Context, id string, now time.Time) error {
+	r, err := q.record(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return q.unindex(ctx, id, nil)
+	}
+	if err != nil {
+		return err
+	}
+	if !now.Before(r.Until) {
+		done, err := q.move(ctx, id, StateHeld+"|", encodeState(StateExpired, now, ""), r.Rcpts)
+		if err != nil {
+			return err
+		}
+		q.ended(r, done, StateExpired, "", now)
+	}
+	args := []any{now.UnixMilli()}
+	for _, a := range r.Rcpts {
+		args = append(args, a.Key())
+	}
+	fin, err := q.scripts.finish.Run(ctx, q.o.Store.Client(), []string{mailKey(id), headKey(id)}, args...).Int()
+	if err != nil {
+		return err
+	}
+	if fin == 0 {
+		return q.later(ctx, r, now)
+	}
+	// The order lets a crash be repeated: the mail leaves the indexes last.
+	deleted, err := q.dropBody(ctx, id, r.Hash)
+	if err != nil {
+		return err
+	}
+	octets := r.Own
+	if deleted {
+		octets += r.ZSize
+	}
+	q.o.Store.Client().IncrBy(ctx, usedKey, -octets) // an estimate between two repairs; an error is no loss
+	return q.unindex(ctx, id, r.Rcpts)
+}
+
+// later looks again at the end of the retention, or soon when a release is on its way.
+func (q *Store) later(ctx context.Context, r *record, now time.Time) error {
+	at := r.Until
+	if !at.After(now) {
+		at = now.Add(sweepEvery)
+	}
+	return q.o.Store.Client().ZAdd(ctx, dueIndex, store.Z{Score: float64(at.UnixMilli()), Member: r.ID}).Err()
+}
+
+// intents ends what a crash left half done: a mail that was committed gets its indexes, a body that no mail came to use is
+// given up.
+func (q *Store) intents(ctx context.Context) error {
+	c := q.o.Store.Client()
+	old := strconv.FormatInt(q.o.Now().Add(-intentWait).UnixMilli(), 10)
+	list, err := c.ZRangeByScore(ctx, intentsKey, &store.ZRangeBy{Min: "-inf", Max: old, Count: sweepMost}).Result()
+	if err != nil {
+		return err
+	}
+	for _, intent := range list {
+		id, hash, _ := strings.Cut(intent, " ")
+		r, err := q.record(ctx, id)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			_, err = q.dropBody(ctx, id, hash)
+		case err == nil && !r.fin:
+			err = q.index(ctx, id, r.Rcpts, r.Time, r.Until)
+		}
+		if err == nil {
+			err = c.ZRem(ctx, intentsKey, intent).Err()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// repair walks all mails of the time index: it writes missing entries of the other indexes again, takes away those of mails
+// that are gone, and counts the octets anew.
+func (q *Store) repair(ctx context.Context) error {
+	var used int64
+	bodies := map[string]bool{}
+	by := store.ZRangeBy{Min: "-inf", Max: "+inf", Count: listStep}
+	for {
+		ids, err := q.o.Store.Client().ZRangeByScore(ctx, timeIndex, &by).Result()
+		if err != nil {
+			return err
+		}
+		records, err := q.records(ctx, ids)
+		if err != nil {
+			return err
+		}
+		there := map[string]bool{}
+		for _, r := range records {
+			there[r.ID] = true
+			used += r.Own
+			if !bodies[r.Hash] {
+				bodies[r.Hash] = true
+				used += r.ZSize
+			}
+		}
+		if err := q.mend(ctx, records); err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if there[id] {
+				by.Offset++
+			} else if gone, err := q.gone(ctx, id); err != nil {
+				return err
+			} else if !gone {
+				by.Offset++
+			}
+		}
+		if len(ids) < listStep {
+			break
+		}
+	}
+	return q.o.Store.Client().Set(ctx, usedKey, used, 0).Err()
+}
+
+// gone takes a mail that is no longer there out of the indexes.
+func (q *Store) gone(ctx context.Context, id string) (bool, error) {
+	n, err := q.o.Store.Client().Exists(ctx, mailKey(id)).Result()
+	if err != nil || n > 0 {
+		return false, err // there, but it cannot be read: an administrator's matter
+	}
+	return true, q.unindex(ctx, id, nil)
+}
+
+// mend writes the indexes of mails again, in one round trip.
+func (q *Store) mend(ctx context.Context, records []*record) error {
+	pipe := q.o.Store.Client().Pipeline()
+	now := q.o.Now()
+	for _, r := range records {
+		pipe.ZAddNX(ctx, dueIndex, store.Z{Score: float64(r.Until.UnixMilli()), Member: r.ID})
+		if r.fin {
+			continue
+		}
+		for _, s := range r.rcpts() {
+			pipe.ZAddNX(ctx, rcptIndex(s.Rcpt), store.Z{Score: float64(r.Time.UnixMilli()), Member: r.ID})
+			pipe.PExpireAt(ctx, rcptIndex(s.Rcpt), now.Add(q.o.Retention+backstop))
+			if s.State == StateReleasing {
+				pipe.ZAddNX(ctx, requestsKey, store.Z{Score: float64(s.At.UnixMilli()), Member: r.ID})
+			}
+		}
+	}
+	if pipe.Len() == 0 {
+		return nil
+	}
+	_, err := pipe.Exec(ctx)
+	return err
+}
+
+// Stats says how full the quarantine is.
+type Stats struct {
+	Mails    int64     // in the store, with those that are at an end for less than the grace
+	Octets   int64     // that they take, compressed; corrected every ten minutes
+	Quota    int64     // 0: none
+	Oldest   time.Time // zero when there is none
+	Requests int64     // open or just done
+	Pending  int       // on this host's disk, waiting for the store to have or to save them
+	Down     string    // why the store could not be asked; then only Pending is known
+}
+
+// Stats never fails: Down says when the store did not answer.
+func (q *Store) Stats(ctx context.Context) Stats {
+	s := Stats{Quota: q.o.Quota, Pending: len(q.pendings())}
+	pipe := q.o.Store.Client().Pipeline()
+	mails, used := pipe.ZCard(ctx, timeIndex), pipe.Get(ctx, usedKey)
+	requests := pipe.ZCard(ctx, requestsKey)
+	oldest := pipe.ZRangeWithScores(ctx, timeIndex, 0, 0)
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, store.Nil) {
+		s.Down = err.Error()
+		return s
+	}
+	s.Mails, s.Requests = mails.Val(), requests.Val()
+	s.Octets, _ = used.Int64()
+	if z := oldest.Val(); len(z) > 0 {
+		s.Oldest = time.UnixMilli(int64(z[0].Score)).UTC()
+	}
+	return s
+}
