@@ -1,0 +1,232 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	idleLimit    = 30 * time.Second // a connection that waited longer is closed
+	transactions = 1000             // on one connection
+)
+
+var (
+	errBusy   = errors.New("all connections to the backend are in use")
+	errDead   = errors.New("the backend does not answer")
+	errClosed = errors.New("the relay is shutting down")
+)
+
+// pool holds the connections to one backend, at most max at a time. Safe for concurrent use.
+type pool struct {
+	max int
+
+	mu      sync.Mutex
+	idle    []*client // the last one was used last
+	live    map[*client]struct{}
+	slots   int // connections that exist or are being made
+	waiters []chan grant
+	closed  bool
+}
+
+// grant is what a waiter gets: a connection, the right to make one (c is nil), or an error.
+type grant struct {
+	c   *client
+	err error
+}
+
+func newPool(most int) *pool { return &pool{max: most, live: map[*client]struct{}{}} }
+
+// get returns an idle connection, or nil with the right to make one (then added or given back by forgo). It waits until the
+// time given. fresh asks for a new connection.
+func (p *pool) get(ctx context.Context, until time.Time, fresh bool) (*client, error) {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return nil, errClosed
+	}
+	now := time.Now()
+	for n := len(p.idle); n > 0 && !fresh; n = len(p.idle) {
+		c := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		if now.Sub(c.idle) < idleLimit {
+			p.mu.Unlock()
+			return c, nil
+		}
+		p.retire(c)
+	}
+	if fresh && p.slots >= p.max && len(p.idle) > 0 {
+		p.retire(p.idle[0])
+		p.idle = slices.Delete(p.idle, 0, 1)
+	}
+	if p.slots < p.max {
+		p.slots++
+		p.mu.Unlock()
+		return nil, nil
+	}
+	ch := make(chan grant, 1)
+	p.waiters = append(p.waiters, ch)
+	p.mu.Unlock()
+	return p.wait(ctx, ch, until)
+}
+
+func (p *pool) wait(ctx context.Context, ch chan grant, until time.Time) (*client, error) {
+	t := time.NewTimer(time.Until(until))
+	defer t.Stop()
+	var err error
+	select {
+	case g := <-ch:
+		return g.c, g.err
+	case <-t.C:
+		err = errBusy
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	p.mu.Lock()
+	i := slices.Index(p.waiters, ch)
+	if i >= 0 {
+		p.waiters = slices.Delete(p.waiters, i, i+1)
+	}
+	p.mu.Unlock()
+	if i < 0 { // it was granted at the same moment
+		g := <-ch
+		return g.c, g.err
+	}
+	return nil, err
+}
+
+// retire closes an idle connection politely and frees its slot. The lock is held.
+func (p *pool) retire(c *client) {
+	delete(p.live, c)
+	p.slots--
+	go c.quit()
+}
+
+// add makes a connection that was made with a slot known, so that a shutdown can close it.
+func (p *pool) add(c *client) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return errClosed
+	}
+	p.live[c] = struct{}{}
+	return nil
+}
+
+// put gives a healthy connection to the next waiter or to the idle ones.
+func (p *pool) put(c *client) {
+	c.used++
+	c.pooled = true
+	c.idle = time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.closed || c.used >= transactions:
+		p.retire(c)
+		p.grantSlot()
+	case len(p.waiters) > 0:
+		ch := p.waiters[0]
+		p.waiters = slices.Delete(p.waiters, 0, 1)
+		ch <- grant{c: c}
+	default:
+		p.idle = append(p.idle, c)
+	}
+}
+
+// drop closes a connection on which something was wrong.
+func (p *pool) drop(c *client) {
+	c.close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.live, c)
+	p.slots--
+	p.grantSlot()
+}
+
+// forgo gives back the right to make a connection.
+func (p *pool) forgo() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.slots--
+	p.grantSlot()
+}
+
+func (p *pool) grantSlot() {
+	if len(p.waiters) == 0 || p.slots >= p.max {
+		return
+	}
+	ch := p.waiters[0]
+	p.waiters = slices.Delete(p.waiters, 0, 1)
+	p.slots++
+	ch <- grant{}
+}
+
+// try takes a slot without waiting.
+func (p *pool) try() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || p.slots >= p.max {
+		return false
+	}
+	p.slots++
+	return true
+}
+
+// flush closes the idle connections: the server was seen to close one, so the others are no better.
+func (p *pool) flush() {
+	p.mu.Lock()
+	idle := p.idle
+	p.idle = nil
+	for _, c := range idle {
+		delete(p.live, c)
+		p.slots--
+		c.close()
+	}
+	p.mu.Unlock()
+}
+
+// reap closes connections that have been idle for too long.
+func (p *pool) reap(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.idle) > 0 && now.Sub(p.idle[0].idle) >= idleLimit {
+		p.retire(p.idle[0])
+		p.idle = slices.Delete(p.idle, 0, 1)
+	}
+}
+
+// wake ends the waiting of all who wait, with an error.
+func (p *pool) wake(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, ch := range p.waiters {
+		ch <- grant{err: err}
+	}
+	p.waiters = nil
+}
+
+// shut refuses new connections and closes the idle ones; hard closes those in use as well.
+func (p *pool) shut(hard bool) {
+	p.mu.Lock()
+	p.closed = true
+	for _, c := range p.idle {
+		p.retire(c)
+	}
+	p.idle = nil
+	if hard {
+		for c := range p.live {
+			c.close()
+		}
+	}
+	p.mu.Unlock()
+	p.wake(errClosed)
+}
+
+// counts returns how many connections are in use and idle, and how many wait for one.
+func (p *pool) counts() (busy, idle, waiting int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.slots - len(p.idle), len(p.idle), len(p.waiters)
+}

@@ -1,0 +1,227 @@
+package relay
+
+import (
+	"container/heap"
+	"sync"
+	"time"
+)
+
+// queue says which spool entries are tried when. Each set of backends has a lane of its own, so that a slow one holds up nobody
+// else. It knows only IDs; everything else stands in the spool. Safe for concurrent use.
+type queue struct {
+	wake chan struct{} // something may be due
+
+	mu     sync.Mutex
+	items  map[string]*item
+	lanes  map[*set]*lane
+	flying int
+}
+
+type item struct {
+	id     string
+	next   time.Time
+	unwell bool // it waits for a backend to come back to life
+	again  bool // asked for while it was being tried
+	lane   *lane
+	index  int // in the lane's heap; -1 while it is being tried or in flight
+}
+
+type lane struct {
+	set     *set
+	waiting itemHeap
+	running int
+}
+
+func newQueue() *queue {
+	return &queue{wake: make(chan struct{}, 1), items: map[string]*item{}, lanes: map[*set]*lane{}}
+}
+
+// add puts an entry, new or tried, on its lane.
+func (q *queue) add(id string, s *set, next time.Time, unwell bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	it := q.item(id)
+	if it.index >= 0 {
+		heap.Remove(&it.lane.waiting, it.index)
+	}
+	if it.again {
+		it.again, next = false, time.Time{}
+	}
+	l := q.lanes[s]
+	if l == nil {
+		l = &lane{set: s}
+		q.lanes[s] = l
+	}
+	it.lane, it.next, it.unwell = l, next, unwell
+	heap.Push(&l.waiting, it)
+	q.poke()
+}
+
+func (q *queue) item(id string) *item {
+	it := q.items[id]
+	if it == nil {
+		it = &item{id: id, index: -1}
+		q.items[id] = it
+	}
+	return it
+}
+
+func (q *queue) poke() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// fly notes an entry that is in flight: it is not tried until add.
+func (q *queue) fly(id string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	it := q.item(id)
+	if it.index >= 0 {
+		heap.Remove(&it.lane.waiting, it.index)
+	}
+	q.flying++
+}
+
+// landed ends a flight.
+func (q *queue) landed() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.flying--
+}
+
+// remove forgets an entry.
+func (q *queue) remove(id string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if it := q.items[id]; it != nil {
+		if it.index >= 0 {
+			heap.Remove(&it.lane.waiting, it.index)
+		}
+		delete(q.items, id)
+	}
+}
+
+// due takes the next entry that is to be tried now; ok is false when there is none for now. free must follow.
+func (q *queue) due(now time.Time) (id string, l *lane, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, l := range q.lanes {
+		if len(l.waiting) == 0 || l.waiting[0].next.After(now) || l.running >= l.set.workers() {
+			continue
+		}
+		it := heap.Pop(&l.waiting).(*item)
+		l.running++
+		return it.id, l, true
+	}
+	return "", nil, false
+}
+
+// free ends an attempt.
+func (q *queue) free(l *lane) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l.running--
+	q.poke()
+}
+
+// hurry makes everything due that waits for the backend.
+func (q *queue) hurry(b backend, now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for s, l := range q.lanes {
+		if !s.has(b) {
+			continue
+		}
+		for _, it := range l.waiting {
+			if it.unwell && it.next.After(now) {
+				it.next = now
+			}
+		}
+		heap.Init(&l.waiting)
+	}
+	q.poke()
+}
+
+// retry makes an entry due, or all with id "all"; ok is false when it is not in the queue.
+func (q *queue) retry(id string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	defer q.poke()
+	if id != "all" {
+		it := q.items[id]
+		if it == nil {
+			return false
+		}
+		it.now()
+		return true
+	}
+	for _, it := range q.items {
+		it.now()
+	}
+	return true
+}
+
+func (it *item) now() {
+	if it.index < 0 {
+		it.again = true
+		return
+	}
+	it.next = time.Time{}
+	heap.Fix(&it.lane.waiting, it.index)
+}
+
+// counts returns how many mails are in the queue, and how many of them in flight.
+func (q *queue) counts() (all, flying int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.items), q.flying
+}
+
+// workers is how many entries of a set are tried at once: half of its connections, so that new mail finds the others free.
+func (s *set) workers() int {
+	n := 0
+	for _, m := range s.members {
+		if b, ok := m.b.(*smtpBackend); ok {
+			n += b.pool.max
+		} else {
+			n += 8
+		}
+	}
+	return min(max(n/2, 1), 16)
+}
+
+func (s *set) has(b backend) bool {
+	for _, m := range s.members {
+		if m.b == b {
+			return true
+		}
+	}
+	return false
+}
+
+type itemHeap []*item
+
+func (h itemHeap) Len() int           { return len(h) }
+func (h itemHeap) Less(i, j int) bool { return h[i].next.Before(h[j].next) }
+func (h itemHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+// Push and Pop are for container/heap.
+func (h *itemHeap) Push(x any) {
+	it := x.(*item)
+	it.index = len(*h)
+	*h = append(*h, it)
+}
+
+func (h *itemHeap) Pop() any {
+	old := *h
+	it := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	it.index = -1
+	return it
+}

@@ -1,0 +1,284 @@
+package relay
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sekimori/internal/config"
+	"sekimori/internal/dns"
+	"sekimori/internal/mail"
+	"sekimori/internal/spool"
+)
+
+// The states of an Answer.
+const (
+	Delivered = "delivered" // the backend has it
+	Queued    = "queued"    // it is on our disk, and our responsibility
+	Refused   = "refused"   // the backend refused it; nobody has it
+)
+
+// Options of New. Config, Spool and Resolver are required.
+type Options struct {
+	Config   *config.Config
+	Spool    *spool.Spool
+	Resolver dns.Resolver // resolves the names of backends (dns.backend_servers)
+	Log      *slog.Logger
+	Now      func() time.Time // for what stands in the spool; deadlines of connections use the system's clock
+	Rand     func() float64   // in [0,1), safe for concurrent use
+	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Envelope is a mail to be relayed. ID becomes the name of spool entries and must be unique. Content must not change until the
+// call that takes it has returned; the relay does not keep it. Meta is kept with a spooled mail and handed to OnFailed.
+type Envelope struct {
+	ID             string
+	From           mail.Address
+	Rcpts          []mail.Address
+	Content        mail.Content
+	EightBit, UTF8 bool
+	Meta           []byte // JSON, or nil
+}
+
+// Answer is what became of one recipient.
+type Answer struct {
+	Rcpt    mail.Address
+	State   string     // Delivered, Queued or Refused
+	Reply   mail.Reply // of the backend, when Refused
+	Backend string     // its URL, when Delivered or Refused
+}
+
+// Failure is a mail that cannot be delivered to some of its recipients although it was acknowledged.
+type Failure struct {
+	Entry   spool.Entry
+	Rcpts   []FailedRcpt
+	Content mail.Content // valid during the call
+}
+
+// FailedRcpt is one of them with the reply that ended it.
+type FailedRcpt struct {
+	Addr  mail.Address
+	Reply mail.Reply
+}
+
+// Counters count since the start. They are only added to.
+type Counters struct {
+	Delivered  atomic.Int64 // recipients that a backend took
+	Refused    atomic.Int64 // recipients that a backend refused before we acknowledged
+	Spooled    atomic.Int64 // mails put into the queue
+	Late       atomic.Int64 // mails whose answer to the final dot came after the budget
+	Duplicates atomic.Int64 // mails sent again because the connection broke behind the final dot
+	Retries    atomic.Int64 // attempts from the queue
+	Failed     atomic.Int64 // recipients given up after we acknowledged
+	Expired    atomic.Int64 // of these: by the queue's lifetime
+	Stale      atomic.Int64 // pooled connections that the server had closed
+	Deaths     atomic.Int64 // times a backend was found dead
+}
+
+// Relay delivers mail to the backends. Safe for concurrent use.
+type Relay struct {
+	Counters *Counters
+	// OnFailed takes over recipients that failed after the acknowledgement; with an error it is asked again later. After a
+	// crash it may be called twice for the same. Set it before Run; without it such mail stays in the queue.
+	OnFailed func(context.Context, Failure) error
+
+	o        Options
+	router   *router
+	backends []backend
+	queue    *queue
+
+	base   context.Context // ends the waiting for connections and the probing at Close
+	cancel context.CancelFunc
+	mu     sync.Mutex // guards closed and the growth of wg
+	closed bool
+	wg     sync.WaitGroup
+}
+
+// New makes a relay and takes up what the spool holds. Errors are those of the configuration (files of backends' TLS) and of the
+// spool's directory. Run starts it.
+func New(o Options) (*Relay, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Float64
+	}
+	if o.Dial == nil {
+		o.Dial = dialTCP
+	}
+	r := &Relay{Counters: &Counters{}, o: o, queue: newQueue()}
+	r.base, r.cancel = context.WithCancel(context.Background())
+	var err error
+	if r.router, r.backends, err = r.buildRouter(o.Config); err != nil {
+		return nil, fmt.Errorf("relay: %w", err)
+	}
+	return r, r.takeUp()
+}
+
+func (r *Relay) hostname() string { return cmp.Or(r.o.Config.Hostname, "localhost") }
+
+func (r *Relay) budget() time.Duration { return orDuration(r.o.Config.Relay.Budget, 15*time.Second) }
+func (r *Relay) late() time.Duration   { return orDuration(r.o.Config.Relay.LateAnswer, 10*time.Minute) }
+func (r *Relay) lifetime() time.Duration {
+	return orDuration(r.o.Config.Relay.QueueLifetime, 120*time.Hour)
+}
+
+func orDuration(d config.Duration, other time.Duration) time.Duration {
+	if d <= 0 {
+		return other
+	}
+	return d.D()
+}
+
+// Route divides recipients into groups that share a set of backends, keeping their order.
+func (r *Relay) Route(rcpts []mail.Address) [][]mail.Address {
+	var groups [][]mail.Address
+	var sets []*set
+next:
+	for _, a := range rcpts {
+		s := r.router.of(a)
+		for i := range sets {
+			if sets[i] == s {
+				groups[i] = append(groups[i], a)
+				continue next
+			}
+		}
+		sets = append(sets, s)
+		groups = append(groups, []mail.Address{a})
+	}
+	return groups
+}
+
+// UTF8 reports whether every backend is known to offer SMTPUTF8.
+func (r *Relay) UTF8() bool { return r.all(func(k caps) bool { return k.utf8 }) }
+
+// EightBit reports whether every backend is known to offer 8BITMIME.
+func (r *Relay) EightBit() bool { return r.all(func(k caps) bool { return k.eightBit }) }
+
+func (r *Relay) all(has func(caps) bool) bool {
+	for _, b := range r.backends {
+		if k, known := b.offers(); !known || !has(k) {
+			return false
+		}
+	}
+	return true
+}
+
+// spawn runs f unless the relay is closed; Close waits for it.
+func (r *Relay) spawn(f func()) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return false
+	}
+	r.wg.Go(f)
+	return true
+}
+
+// Close ends the relay after Run has ended: it waits for what is on its way until ctx ends, then closes the connections. Mail
+// whose answer is outstanding then stays in the spool as in flight.
+func (r *Relay) Close(ctx context.Context) error {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.cancel()
+	for _, b := range r.backends {
+		b.shut(false)
+	}
+	done := make(chan struct{})
+	go func() { r.wg.Wait(); close(done) }()
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	for _, b := range r.backends {
+		b.shut(true)
+	}
+	<-done
+	return err
+}
+
+// try hands a mail to the first backend of the set that takes it. end bounds it in front of a waiting client; zero in the
+// background.
+func (r *Relay) try(ctx context.Context, s *set, j *job, end time.Time) result {
+	res := result{fault: unwell, err: errDead}
+	list := s.order(r.o.Rand)
+	for i, b := range list {
+		before := end
+		switch left := len(list) - i; {
+		case end.IsZero():
+			before = time.Now().Add(r.late())
+		case left > 1: // a stalling backend must not use up the time of the next one
+			before = time.Now().Add(time.Until(end) / 2)
+		}
+		res = b.send(ctx, j, before, end)
+		r.blame(b, res)
+		if res.fault != unwell && res.fault != busy {
+			return res
+		}
+		r.o.Log.Warn("relay: backend unwell", "id", j.id, "backend", b.name(), "error", res.err)
+		if ctx.Err() != nil || (!end.IsZero() && !time.Now().Before(end)) {
+			return res
+		}
+	}
+	return res
+}
+
+// blame opens the breaker of a backend when that is due, and starts looking for when it lives again.
+func (r *Relay) blame(b backend, res result) {
+	if !res.blame || errors.Is(res.err, errClosed) || !b.health().fail(res.hard, res.err) {
+		return
+	}
+	r.Counters.Deaths.Add(1)
+	r.o.Log.Error("relay: backend is dead", "backend", b.name(), "error", res.err)
+	b.wake(errDead)
+	r.spawn(func() { r.revive(b) })
+}
+
+const (
+	probeFirst = time.Second
+	probeMost  = time.Minute
+)
+
+// revive probes a dead backend until it lives.
+func (r *Relay) revive(b backend) {
+	for wait := probeFirst; ; wait = min(2*wait, probeMost) {
+		if !sleep(r.base, time.Duration(float64(wait)*jitter(r.o.Rand))) {
+			return
+		}
+		err := b.probe(r.base)
+		if r.base.Err() != nil {
+			return
+		}
+		if err == nil {
+			b.health().close()
+			r.o.Log.Info("relay: backend lives again", "backend", b.name())
+			r.queue.hurry(b, r.o.Now())
+			return
+		}
+		r.o.Log.Debug("relay: backend still dead", "backend", b.name(), "error", err)
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

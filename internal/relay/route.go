@@ -1,0 +1,242 @@
+package relay
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"sekimori/internal/config"
+	"sekimori/internal/mail"
+)
+
+// set is the backends that one recipient's mail may go to. Equal sets are the same pointer.
+type set struct {
+	key     string
+	members []member // by priority, the lowest number first
+}
+
+type member struct {
+	b        backend
+	priority int
+	weight   int
+}
+
+// order returns the members as they are to be tried: by priority, then at random by weight. Dead ones are left out.
+func (s *set) order(random func() float64) []backend {
+	var list []backend
+	for i := 0; i < len(s.members); {
+		end := i
+		var alive []member
+		for end < len(s.members) && s.members[end].priority == s.members[i].priority {
+			if m := s.members[end]; !m.b.health().isOpen() {
+				alive = append(alive, m)
+			}
+			end++
+		}
+		for len(alive) > 0 {
+			k := pick(alive, random)
+			list = append(list, alive[k].b)
+			alive = slices.Delete(alive, k, k+1)
+		}
+		i = end
+	}
+	return list
+}
+
+func pick(members []member, random func() float64) int {
+	if len(members) == 1 {
+		return 0
+	}
+	sum := 0
+	for _, m := range members {
+		sum += m.weight
+	}
+	at := int(random() * float64(sum))
+	for i, m := range members {
+		if at -= m.weight; at < 0 {
+			return i
+		}
+	}
+	return len(members) - 1
+}
+
+// alive reports whether a backend of the set is worth asking.
+func (s *set) alive() bool {
+	for _, m := range s.members {
+		if !m.b.health().isOpen() {
+			return true
+		}
+	}
+	return false
+}
+
+// router knows which set a recipient belongs to.
+type router struct {
+	domains map[string]*domainRoute
+	first   *set // for the bare postmaster, who has no domain
+	nowhere *set // for domains that are not ours any more
+}
+
+type domainRoute struct {
+	set    *set
+	exact  map[string]*set // local parts in lower case
+	routes []wildRoute
+}
+
+type wildRoute struct {
+	pattern string // of the local part, lower case, with *
+	set     *set
+}
+
+func (r *router) of(a mail.Address) *set {
+	if a.Domain == "" {
+		if r.first != nil {
+			return r.first
+		}
+		return r.nowhere
+	}
+	d := r.domains[strings.ToLower(a.Domain)]
+	if d == nil {
+		return r.nowhere
+	}
+	if len(d.exact) == 0 && len(d.routes) == 0 {
+		return d.set
+	}
+	local := strings.ToLower(a.Local)
+	if s := d.exact[local]; s != nil {
+		return s
+	}
+	for _, w := range d.routes {
+		if matchWild(w.pattern, local) {
+			return w.set
+		}
+	}
+	return d.set
+}
+
+// matchWild reports whether s is the pattern, in which * stands for any characters, none included.
+func matchWild(pattern, s string) bool {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return pattern == s
+	}
+	s, ok := strings.CutPrefix(s, parts[0])
+	if !ok {
+		return false
+	}
+	for _, p := range parts[1 : len(parts)-1] {
+		i := strings.Index(s, p)
+		if i < 0 {
+			return false
+		}
+		s = s[i+len(p):]
+	}
+	return strings.HasSuffix(s, parts[len(parts)-1])
+}
+
+// builder makes the router: backends that are the same server share one pool and one breaker, whatever domains name them.
+type builder struct {
+	r        *Relay
+	backends map[string]backend
+	sets     map[string]*set
+	list     []backend
+}
+
+func (r *Relay) buildRouter(c *config.Config) (*router, []backend, error) {
+	b := &builder{r: r, backends: map[string]backend{}, sets: map[string]*set{}}
+	rt := &router{domains: map[string]*domainRoute{}, nowhere: &set{key: "nowhere"}}
+	for i := range c.Domains {
+		d := &c.Domains[i]
+		s, err := b.set(d.Backends)
+		if err != nil {
+			return nil, nil, err
+		}
+		if rt.first == nil {
+			rt.first = s
+		}
+		for _, name := range d.Names {
+			rt.domains[strings.ToLower(name)] = &domainRoute{set: s, exact: map[string]*set{}}
+		}
+		if err := b.routes(rt, d); err != nil {
+			return nil, nil, err
+		}
+	}
+	return rt, b.list, nil
+}
+
+func (b *builder) routes(rt *router, d *config.Domain) error {
+	for _, route := range d.Routes {
+		be := config.Backend{URL: route.Backend}
+		for _, known := range d.Backends {
+			if known.URL == route.Backend {
+				be = known
+			}
+		}
+		s, err := b.set([]config.Backend{be})
+		if err != nil {
+			return err
+		}
+		for _, match := range route.Match {
+			local, domain, found := strings.Cut(strings.ToLower(match), "@")
+			names := []string{domain}
+			if !found {
+				names = d.Names
+			}
+			for _, name := range names {
+				to := rt.domains[strings.ToLower(name)]
+				if to == nil {
+					return fmt.Errorf("route %q: %q is not one of the domains", match, name)
+				}
+				to.add(local, s)
+			}
+		}
+	}
+	return nil
+}
+
+func (d *domainRoute) add(local string, s *set) {
+	if !strings.Contains(local, "*") {
+		if d.exact[local] == nil {
+			d.exact[local] = s
+		}
+		return
+	}
+	d.routes = append(d.routes, wildRoute{local, s})
+}
+
+func (b *builder) set(list []config.Backend) (*set, error) {
+	s := &set{}
+	for _, c := range list {
+		be, err := b.backend(c)
+		if err != nil {
+			return nil, err
+		}
+		s.members = append(s.members, member{be, c.Priority, max(c.Weight, 1)})
+	}
+	slices.SortStableFunc(s.members, func(a, b member) int { return a.priority - b.priority })
+	var key strings.Builder
+	for _, m := range s.members {
+		key.WriteString(strconv.Itoa(slices.Index(b.list, m.b)) + "/" + strconv.Itoa(m.priority) + "/" + strconv.Itoa(m.weight) + " ")
+	}
+	s.key = key.String()
+	if old := b.sets[s.key]; old != nil {
+		return old, nil
+	}
+	b.sets[s.key] = s
+	return s, nil
+}
+
+func (b *builder) backend(c config.Backend) (backend, error) {
+	key := fmt.Sprintf("%s %+v", c.URL, c.TLS)
+	if be := b.backends[key]; be != nil {
+		return be, nil
+	}
+	be, err := b.r.makeBackend(c)
+	if err != nil {
+		return nil, err
+	}
+	b.backends[key] = be
+	b.list = append(b.list, be)
+	return be, nil
+}

@@ -1,0 +1,66 @@
+package relay
+
+import (
+	"bytes"
+	"io"
+
+	"sekimori/internal/mail"
+)
+
+var lineDot = []byte("\r\n.")
+
+// writeStuffed writes content as the data of a mail: a dot at the beginning of a line is doubled (RFC 5321 section 4.5.2), and
+// the final dot follows. The pieces are written as they are, in parts around the dots, never copied here. Content that
+// does not end in CRLF gets one, because the final dot needs it.
+func writeStuffed(w io.Writer, content mail.Content) error {
+	s := stuffer{w: w, last: [2]byte{'\r', '\n'}}
+	for _, p := range content {
+		s.piece(p)
+	}
+	if s.last != [2]byte{'\r', '\n'} {
+		s.write([]byte("\r\n"))
+	}
+	s.write([]byte(".\r\n"))
+	return s.err
+}
+
+type stuffer struct {
+	w    io.Writer
+	last [2]byte // the last two octets of the content so far
+	err  error
+}
+
+func (s *stuffer) write(b []byte) {
+	if s.err == nil && len(b) > 0 {
+		_, s.err = s.w.Write(b)
+	}
+}
+
+func (s *stuffer) piece(p []byte) {
+	if len(p) == 0 || s.err != nil {
+		return
+	}
+	whole := p
+	// A line end and its dot may lie in two or three pieces.
+	switch {
+	case s.last == [2]byte{'\r', '\n'} && p[0] == '.':
+		s.write(lineDot[2:])
+	case s.last[1] == '\r' && len(p) >= 2 && p[0] == '\n' && p[1] == '.':
+		s.write(p[:2])
+		p = p[1:]
+	}
+	for {
+		i := bytes.Index(p, lineDot)
+		if i < 0 || s.err != nil {
+			break
+		}
+		s.write(p[:i+3])
+		p = p[i+2:] // the dot again, which stands behind no line end now
+	}
+	s.write(p)
+	if len(whole) >= 2 {
+		s.last = [2]byte(whole[len(whole)-2:])
+	} else {
+		s.last = [2]byte{s.last[1], whole[0]}
+	}
+}

@@ -1,0 +1,280 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"sekimori/internal/mail"
+	"sekimori/internal/spool"
+)
+
+// takeUp puts what the spool holds on the lanes, all of it due. What was in flight when we died is sent again.
+func (r *Relay) takeUp() error {
+	list, err := r.o.Spool.List(spool.KindQueue)
+	if err != nil {
+		return fmt.Errorf("relay: %w", err)
+	}
+	now := r.o.Now()
+	for i := range list {
+		e := &list[i]
+		if e.State == spool.StateInflight {
+			r.Counters.Duplicates.Add(1)
+			r.o.Log.Warn("relay: in flight when the last run ended; the mail is sent again and may arrive twice", "id", e.ID)
+		}
+		r.queue.add(e.ID, r.laneOf(e), now, true)
+	}
+	return nil
+}
+
+// laneOf returns the set of the first recipient that is not done.
+func (r *Relay) laneOf(e *spool.Entry) *set {
+	for i := range e.Rcpts {
+		if !e.Rcpts[i].Done {
+			return r.router.of(e.Rcpts[i].Addr)
+		}
+	}
+	return r.router.nowhere
+}
+
+// Run probes the backends, works off the queue and carries out requests until ctx ends. Call it once; Close afterwards.
+func (r *Relay) Run(ctx context.Context) {
+	for _, b := range r.backends {
+		r.spawn(func() {
+			if err := b.probe(r.base); err != nil {
+				r.blame(b, result{blame: true, hard: true, err: err})
+			}
+		})
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		r.launch(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.queue.wake:
+		case <-tick.C:
+			r.requests()
+			for _, b := range r.backends {
+				b.reap(time.Now())
+			}
+		}
+	}
+}
+
+// launch starts an attempt for everything that is due and has a free worker.
+func (r *Relay) launch(ctx context.Context) {
+	for ctx.Err() == nil {
+		id, l, ok := r.queue.due(r.o.Now())
+		if !ok {
+			return
+		}
+		if !r.spawn(func() { defer r.queue.free(l); r.attempt(id) }) {
+			return
+		}
+	}
+}
+
+// attempt tries one entry of the queue.
+func (r *Relay) attempt(id string) {
+	e, err := r.o.Spool.Get(id)
+	if err != nil {
+		if !errors.Is(err, spool.ErrNotFound) {
+			r.o.Log.Error("relay: a queued mail cannot be read; it is left in the spool", "id", id, "error", err)
+		}
+		r.queue.remove(id)
+		return
+	}
+	p := &parcel{r: r, e: e, stored: true}
+	for i := range p.e.Rcpts {
+		if p.e.Rcpts[i].Status == spool.Inflight {
+			p.e.Rcpts[i].Status = spool.Waiting
+		}
+	}
+	content, release, err := r.o.Spool.Content(id)
+	if err != nil {
+		r.o.Log.Error("relay: the data of a queued mail cannot be read", "id", id, "error", err)
+		r.queue.add(id, r.laneOf(&p.e), r.after(len(schedule)), false)
+		return
+	}
+	p.content = content
+	defer release()
+	tried := p.again()
+	p.conclude(tried)
+}
+
+// again tries all who wait; it reports whether anybody was asked.
+func (p *parcel) again() (tried bool) {
+	for _, group := range p.groups() {
+		s := p.r.router.of(p.e.Rcpts[group[0]].Addr)
+		if !s.alive() || p.r.base.Err() != nil {
+			continue
+		}
+		tried = true
+		p.r.Counters.Retries.Add(1)
+		res := p.r.try(p.r.base, s, p.job(group), time.Time{})
+		p.backend = res.backend
+		switch res.fault {
+		case noFault:
+			p.note(group, res.answers)
+		case lost:
+			p.r.duplicate(p.e.ID, res)
+			p.failAll(group, res.err)
+		case aborted:
+			tried = false
+		default:
+			p.failAll(group, res.err)
+		}
+	}
+	return tried
+}
+
+// groups divides those who wait by set; usually there is one.
+func (p *parcel) groups() [][]int {
+	var groups [][]int
+	var sets []*set
+next:
+	for _, i := range p.waiting() {
+		s := p.r.router.of(p.e.Rcpts[i].Addr)
+		for k := range sets {
+			if sets[k] == s {
+				groups[k] = append(groups[k], i)
+				continue next
+			}
+		}
+		sets, groups = append(sets, s), append(groups, []int{i})
+	}
+	return groups
+}
+
+// conclude ends an attempt: it gives up who waited too long, reports who failed, and writes down or removes the entry.
+func (p *parcel) conclude(tried bool) {
+	changed := p.expire() || tried
+	if p.report() {
+		changed = true
+	}
+	s := p.r.laneOf(&p.e)
+	if p.finished() {
+		if err := p.r.o.Spool.Remove(p.e.ID); err != nil && !errors.Is(err, spool.ErrNotFound) {
+			p.r.o.Log.Error("relay: a spool entry cannot be removed", "id", p.e.ID, "error", err)
+			p.r.queue.add(p.e.ID, s, p.r.after(1), false)
+			return
+		}
+		p.r.queue.remove(p.e.ID)
+		p.r.o.Log.Info("relay: left the queue", "id", p.e.ID, "backend", p.backend, "age", p.r.o.Now().Sub(p.e.Created).Round(time.Second))
+		return
+	}
+	next := p.r.after(p.attempts())
+	if changed {
+		if err := p.keep(spool.StateQueued, next); err != nil {
+			p.r.o.Log.Error("relay: a spool entry cannot be written", "id", p.e.ID, "error", err)
+		}
+	}
+	p.r.queue.add(p.e.ID, s, next, !s.alive())
+}
+
+func (p *parcel) finished() bool {
+	for i := range p.e.Rcpts {
+		if !p.e.Rcpts[i].Done {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *parcel) attempts() int {
+	n := 0
+	for i := range p.e.Rcpts {
+		if c := &p.e.Rcpts[i]; !c.Done {
+			n = max(n, c.Attempts)
+		}
+	}
+	return n
+}
+
+// expire gives up those who still wait at the end of the queue's lifetime.
+func (p *parcel) expire() bool {
+	if p.r.o.Now().Sub(p.e.Created) < p.r.lifetime() {
+		return false
+	}
+	list := p.waiting()
+	for _, i := range list {
+		c := &p.e.Rcpts[i]
+		why := "delivery time expired"
+		if c.Last != "" {
+			why += "; last: " + c.Last
+		}
+		c.Status, c.Last = spool.Failed, mail.Permanent(554, 4, 7, why).String()
+		p.r.Counters.Expired.Add(1)
+	}
+	return len(list) > 0
+}
+
+// report hands those who failed to OnFailed.
+func (p *parcel) report() bool {
+	f := Failure{Entry: p.e, Content: p.content}
+	var list []int
+	for i := range p.e.Rcpts {
+		if c := &p.e.Rcpts[i]; c.Status == spool.Failed && !c.Done {
+			list = append(list, i)
+			f.Rcpts = append(f.Rcpts, FailedRcpt{c.Addr, parseWords(c.Last)})
+		}
+	}
+	if len(list) == 0 {
+		return false
+	}
+	err := errors.New("nobody takes undeliverable mail")
+	if p.r.OnFailed != nil {
+		err = p.r.OnFailed(p.r.base, f)
+	}
+	if err != nil {
+		p.r.o.Log.Error("relay: undeliverable mail stays in the queue", "id", p.e.ID, "error", err)
+		for _, i := range list {
+			p.e.Rcpts[i].Attempts++
+		}
+		return true
+	}
+	for _, i := range list {
+		p.e.Rcpts[i].Done = true
+		p.r.Counters.Failed.Add(1)
+	}
+	return true
+}
+
+// follow waits for the late answer to a mail in flight, which decides.
+func (p *parcel) follow(f *flight) {
+	defer p.r.queue.landed()
+	err := f.wait(f.since.Add(p.r.late()))
+	f.end(err)
+	if err != nil && p.r.base.Err() != nil {
+		return // we are shutting down: it stays in flight, and the next start takes it up
+	}
+	if err != nil {
+		p.r.duplicate(p.e.ID, result{backend: f.b.url, err: err})
+		for i := range p.e.Rcpts {
+			if c := &p.e.Rcpts[i]; c.Status == spool.Inflight {
+				c.Status, c.Last = spool.Waiting, "the connection was lost behind the final dot"
+			}
+		}
+	} else {
+		f.b.ok()
+		p.backend = f.b.url
+		p.arrive(f.answers)
+	}
+	p.ended()
+}
+
+// ended brings a mail down from its flight: out of the spool when all is done, else into the queue.
+func (p *parcel) ended() {
+	content, release, err := p.r.o.Spool.Content(p.e.ID)
+	if err != nil {
+		p.r.o.Log.Error("relay: the data of a queued mail cannot be read", "id", p.e.ID, "error", err)
+		p.r.queue.add(p.e.ID, p.r.laneOf(&p.e), p.r.after(len(schedule)), false)
+		return
+	}
+	defer release()
+	p.content = content
+	p.conclude(true)
+}
