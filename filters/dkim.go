@@ -159,7 +159,8 @@ func (m *dkimMail) libraryAnswer(s *dkimSig, v *dkim.Verification, now time.Time
 	case dkim.IsPermFail(v.Err):
 		return dkimAnswer{"permerror", text}
 	}
-	return dkimAnswer{"fail", text}
+	reason, _, _ := strings.Cut(text, ": ")
+	return dkimAnswer{"fail", reason}
 }
 
 // flags applies t= of the key (RFC 6376 section 3.6.1): t=s wants i= in d= itself; with t=y a failure counts as no

@@ -167,7 +167,7 @@ func (c *spfCheck) evaluate(ctx context.Context, s *mail.Session, sender, domain
 	r.left.Store(c.maxQueries)
 	var err error
 	a.result, err = spf.CheckHostWithSender(net.IP(client.AsSlice()), s.Helo, sender, spf.WithContext(ctx), spf.WithResolver(r))
-	a.why = spfWhy(err)
+	a.why = spfWhy(a.result, err)
 	switch {
 	case r.left.Load() < 0 && a.result != spf.Pass:
 		// The number of queries is in the hand of who wrote the records: an excess is their error (section 4.6.4).
@@ -179,8 +179,8 @@ func (c *spfCheck) evaluate(ctx context.Context, s *mail.Session, sender, domain
 	return a
 }
 
-func spfWhy(err error) string {
-	if err == nil || errors.Is(err, spf.ErrNoResult) {
+func spfWhy(result spf.Result, err error) string {
+	if err == nil || result == spf.None {
 		return ""
 	}
 	return why(err)
