@@ -82,6 +82,31 @@ func (c *Chain) switchOff(spec Spec, why string) {
 // Off returns an outcome for each check that does not run at all, with the reason.
 func (c *Chain) Off() []mail.Outcome { return slices.Clone(c.off) }
 
+// Readier is implemented by a check that may be configured and still unable to look. NotReady says why, in English and
+// short; "" when it looks.
+type Readier interface {
+	NotReady() string
+}
+
+// NotLooking says which checks do not look at anything at the moment, and why: those that are off and those that are not
+// ready.
+func (c *Chain) NotLooking() []string {
+	var all []string
+	for _, o := range c.off {
+		all = append(all, o.Check+": "+o.Why)
+	}
+	for _, links := range c.stages {
+		for _, l := range links {
+			if r, ok := l.check.(Readier); ok {
+				if why := r.NotReady(); why != "" && !slices.Contains(all, l.name+": "+why) {
+					all = append(all, l.name+": "+why)
+				}
+			}
+		}
+	}
+	return all
+}
+
 // Needs returns what the named check depends on.
 func (c *Chain) Needs(check string) []string {
 	for _, s := range c.specs {

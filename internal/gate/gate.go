@@ -6,7 +6,6 @@ package gate
 
 import (
 	"context"
-	"log/slog"
 	"maps"
 	"reflect"
 	"slices"
@@ -22,9 +21,7 @@ type Gate struct {
 	chain    *filters.Chain
 	policy   *rules.Policy
 	degraded map[string]mail.Action // dependency -> at least this, when a check that needs it could not look
-	log      *slog.Logger
 	now      func() time.Time
-	scores   map[string]float64
 }
 
 // Options are what a Gate is made of.
@@ -32,18 +29,12 @@ type Options struct {
 	Chain    *filters.Chain
 	Policy   *rules.Policy
 	Degraded map[string]mail.Action
-	Symbols  []mail.Symbol
-	Log      *slog.Logger
 	Now      func() time.Time
 }
 
 // New returns a Gate.
 func New(o Options) *Gate {
-	g := &Gate{chain: o.Chain, policy: o.Policy, degraded: o.Degraded, log: o.Log, now: o.Now, scores: map[string]float64{}}
-	for _, s := range o.Symbols {
-		g.scores[s.Name] = s.Score
-	}
-	return g
+	return &Gate{chain: o.Chain, policy: o.Policy, degraded: o.Degraded, now: o.Now}
 }
 
 // Visit is one connection. Its methods are called by one goroutine, in the order of the dialogue.
@@ -70,7 +61,7 @@ func (v *Visit) Suspect(ctx context.Context) bool {
 	sum := 0.0
 	for _, o := range v.connect.Peek(ctx) {
 		for _, f := range o.Findings {
-			sum += v.gate.scores[f.Symbol] * f.Factor()
+			sum += v.gate.policy.Score(f.Symbol) * f.Factor()
 		}
 	}
 	return sum > 0

@@ -20,9 +20,8 @@ type Registry struct {
 	findings    *prometheus.CounterVec
 	outcomes    *prometheus.CounterVec
 	seconds     *prometheus.HistogramVec
-	connections *prometheus.CounterVec
 	open        prometheus.Gauge
-	replies     *prometheus.CounterVec
+	refusals    *prometheus.CounterVec
 	deliveries  *prometheus.CounterVec
 	phase       *prometheus.HistogramVec
 	warnings    *prometheus.GaugeVec
@@ -42,15 +41,14 @@ func New(version string) *Registry {
 	r.findings = counters("sekimori_findings_total", "Findings by symbol.", "symbol")
 	r.outcomes = counters("sekimori_checks_total", "Runs of checks by how they ended.", "check", "state")
 	r.seconds = histogram("sekimori_check_seconds", "How long a check took.", "check")
-	r.connections = counters("sekimori_connections_total", "Connections by how they began: accepted, or the reason for the refusal.", "result")
 	r.open = prometheus.NewGauge(prometheus.GaugeOpts{Name: "sekimori_connections", Help: "Open SMTP connections."})
-	r.replies = counters("sekimori_refusals_total", "Refusals by the command that was refused and the basic reply code.", "command", "code")
+	r.refusals = counters("sekimori_refusals_total", "Refusals by what was refused and why.", "where", "why")
 	r.deliveries = counters("sekimori_deliveries_total", "Recipients by what became of the delivery to a backend.", "result")
 	r.phase = histogram("sekimori_mail_seconds", "Where the time of a mail went.", "phase")
 	r.warnings = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sekimori_warning", Help: "1 while a warning to the administrator stands."}, []string{"cause"})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sekimori_info", Help: "1, with the version."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
-	r.reg.MustRegister(r.mails, r.findings, r.outcomes, r.seconds, r.connections, r.open, r.replies, r.deliveries, r.phase, r.warnings, info,
+	r.reg.MustRegister(r.mails, r.findings, r.outcomes, r.seconds, r.open, r.refusals, r.deliveries, r.phase, r.warnings, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for a := mail.Deliver; a <= mail.Reject; a++ {
 		r.mails.WithLabelValues(a.String())
@@ -119,14 +117,11 @@ func (r *Registry) symbol(name string) prometheus.Counter {
 // Mail counts one recipient's mail by what was done with it.
 func (r *Registry) Mail(action mail.Action) { r.mails.WithLabelValues(action.String()).Inc() }
 
-// Connection counts a new connection: "accepted", or why it was turned away.
-func (r *Registry) Connection(result string) { r.connections.WithLabelValues(result).Inc() }
+// Open says how many connections are open.
+func (r *Registry) Open(n int) { r.open.Set(float64(n)) }
 
-// Open adds n, which may be negative, to the number of open connections.
-func (r *Registry) Open(n int) { r.open.Add(float64(n)) }
-
-// Refusal counts a refused command.
-func (r *Registry) Refusal(command, code string) { r.replies.WithLabelValues(command, code).Inc() }
+// Refusal counts something that was refused: where is connection, command, rcpt or tls, why one of a few words.
+func (r *Registry) Refusal(where, why string) { r.refusals.WithLabelValues(where, why).Inc() }
 
 // Delivery counts one recipient's delivery: delivered, queued, refused, retried, failed, duplicate.
 func (r *Registry) Delivery(result string) { r.deliveries.WithLabelValues(result).Inc() }

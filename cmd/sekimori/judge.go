@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"sekimori/filters"
+	"sekimori/internal/config"
+	"sekimori/internal/dns"
+	"sekimori/internal/gate"
+	"sekimori/internal/mail"
+	"sekimori/internal/mime"
+	"sekimori/internal/store"
+	"sekimori/reputation"
+	"sekimori/rules"
+)
+
+// judge is what it takes to judge a mail: `serve` and `scan` both have one.
+type judge struct {
+	cfg      *config.Config
+	store    *store.Store
+	resolver *dns.Client
+	learner  *reputation.Learner
+	chain    *filters.Chain
+	policy   *rules.Policy
+	gate     *gate.Gate
+	counters *store.Store // of a dry run; else nil
+}
+
+// judgeOptions are what differs between serve and the commands.
+type judgeOptions struct {
+	log     *slog.Logger
+	store   *store.Store
+	observe func(mail.Outcome)
+	warn    func(cause, message string)
+	dry     bool // count rate limits in a store of its own
+}
+
+// loadConfig reads the configuration of a command.
+func (a *app) loadConfig() (*config.Config, error) {
+	if a.config == "" {
+		return config.Default(), nil
+	}
+	return config.LoadWith(a.config, config.Options{Checks: filters.Names(filters.Specs())})
+}
+
+// newLogger makes the logger that [log] describes; without a format it is text on a terminal and JSON elsewhere.
+func newLogger(cfg *config.Config, w io.Writer) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cfg.Log.Level)); err != nil {
+		level = slog.LevelInfo
+	}
+	o := &slog.HandlerOptions{Level: level}
+	format := cfg.Log.Format
+	if format == "" {
+		format = "json"
+		if f, ok := w.(*os.File); ok {
+			if st, err := f.Stat(); err == nil && st.Mode()&os.ModeCharDevice != 0 {
+				format = "text"
+			}
+		}
+	}
+	if format == "text" {
+		return slog.New(slog.NewTextHandler(w, o))
+	}
+	return slog.New(slog.NewJSONHandler(w, o))
+}
+
+// loadPolicy reads the rules that the configuration names.
+func loadPolicy(cfg *config.Config) (*rules.Policy, error) {
+	specs := filters.Specs()
+	return rules.Load(rules.Options{
+		Dir: cfg.RulesDir, Defaults: cfg.Policy.Defaults, Disable: cfg.Policy.Disable, Thresholds: cfg.Policy.Thresholds,
+		Mode: cfg.Policy.Mode, Facts: filters.Facts(specs), Symbols: filters.Symbols(specs), States: filters.Names(specs),
+		DecodeHeader: mime.DecodeHeader,
+	})
+}
+
+// newJudge puts the checks, the rules and the gate together. What it starts in the background ends with ctx.
+func newJudge(ctx context.Context, cfg *config.Config, o judgeOptions) (*judge, error) {
+	j := &judge{cfg: cfg, store: o.store}
+	var err error
+	if j.policy, err = loadPolicy(cfg); err != nil {
+		return nil, err
+	}
+	j.resolver, err = dns.New(dns.Options{
+		Servers: cfg.DNS.Servers, Timeout: cfg.DNS.Timeout.D(), Log: o.log,
+		OnServer: func(server string, up bool) {
+			message := ""
+			if !up {
+				message = "the DNS server does not answer"
+			}
+			o.warn("dns."+server, message)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	j.learner = reputation.NewLearner(o.store.Client(), time.Now, o.log)
+	counters := o.store
+	if o.dry {
+		if err := j.learner.Load(ctx); err != nil {
+			o.log.Error("what the Bayesian check has learned cannot be read", "err", err)
+		}
+		if counters, err = store.Open(ctx, store.Options{}); err != nil {
+			return nil, err
+		}
+		j.counters = counters
+	}
+	memory := reputation.NewMemory(counters.Client(), j.learner.Model, time.Now)
+	j.chain, err = filters.NewChain(ctx, filters.ChainOptions{
+		Specs: filters.Specs(), Deadline: cfg.Policy.Deadline.D(), Log: o.log, Now: time.Now, Observe: o.observe,
+		Disabled: disabled(cfg),
+		Env: func(name string) filters.Env {
+			return filters.Env{
+				Config: cfg.Section(name), DNS: j.resolver, Memory: memory, Log: o.log.With("check", name), Now: time.Now,
+				Hostname: cfg.Hostname, Warn: func(key, message string) { o.warn(name+"."+key, message) },
+			}
+		},
+	})
+	if err != nil {
+		_ = j.resolver.Close()
+		return nil, err
+	}
+	degraded := map[string]mail.Action{}
+	for dependency, what := range cfg.Degraded {
+		if action, ok := mail.ParseAction(what); ok {
+			degraded[dependency] = action
+		}
+	}
+	j.gate = gate.New(gate.Options{Chain: j.chain, Policy: j.policy, Degraded: degraded, Now: time.Now})
+	return j, nil
+}
+
+func disabled(cfg *config.Config) map[string]bool {
+	off := map[string]bool{}
+	for _, name := range filters.Names(filters.Specs()) {
+		if !cfg.Section(name).Enabled() {
+			off[name] = true
+		}
+	}
+	return off
+}
+
+// close ends the look-ups. The store is the caller's.
+func (j *judge) close() {
+	_ = j.resolver.Close()
+	if j.counters != nil {
+		_ = j.counters.Close()
+	}
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"sekimori/internal/config"
+	"sekimori/internal/spool"
+	"sekimori/internal/web"
+)
+
+// pages are the two HTTP servers: the status page, and metrics with health.
+type pages struct {
+	s       *server
+	status  net.Listener
+	ops     net.Listener
+	servers []*http.Server
+}
+
+// openPages listens; an address that is not configured is not listened on.
+func openPages(s *server) (*pages, error) {
+	p := &pages{s: s}
+	var err error
+	if addr := s.cfg.HTTP.Listen; addr != "" {
+		if p.status, err = net.Listen("tcp", addr); err != nil {
+			return nil, fmt.Errorf("http.listen: %w", err)
+		}
+	}
+	if addr := s.cfg.Metrics.Listen; addr != "" {
+		if p.ops, err = net.Listen("tcp", addr); err != nil {
+			return nil, fmt.Errorf("metrics.listen: %w", err)
+		}
+	}
+	return p, nil
+}
+
+// serve runs both until close.
+func (p *pages) serve() {
+	var wg sync.WaitGroup
+	run := func(l net.Listener, h http.Handler, cfg config.HTTP) {
+		if l == nil {
+			return
+		}
+		srv := web.Server(h)
+		p.servers = append(p.servers, srv)
+		wg.Go(func() {
+			var err error
+			if cfg.TLSCertFile != "" {
+				err = srv.ServeTLS(l, cfg.TLSCertFile, cfg.TLSKeyFile)
+			} else {
+				err = srv.Serve(l)
+			}
+			if !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+				p.s.log.Error("an HTTP server ended", "addr", l.Addr().String(), "err", err)
+			}
+		})
+	}
+	s := p.s
+	status := &web.Status{
+		Hostname: s.cfg.Hostname, Version: version, Listen: s.addrs(), Since: s.started, Health: s.health,
+		Queued: func() int { return s.entries(spool.KindQueue) }, Held: s.held,
+	}
+	run(p.status, status.Handler(), s.cfg.HTTP)
+	run(p.ops, web.Operations(s.metrics.Handler(), s.health), config.HTTP{})
+	wg.Wait()
+}
+
+// close ends both; requests under way have three seconds.
+func (p *pages) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	for _, srv := range p.servers {
+		_ = srv.Shutdown(ctx)
+	}
+	for _, l := range []net.Listener{p.status, p.ops} {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+}
+
+func (s *server) addrs() []string {
+	var all []string
+	if s.front != nil {
+		for _, a := range s.front.Addrs() {
+			all = append(all, a.String())
+		}
+	}
+	return all
+}
+
+// entries returns how many mails of a kind are in the spool.
+func (s *server) entries(kind string) int {
+	list, err := s.spool.List(kind)
+	if err != nil {
+		s.log.Warn("the spool cannot be listed", "err", err)
+	}
+	return len(list)
+}
+
+// held returns how many mails are held, -1 when the store does not say.
+func (s *server) held() int {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	st := s.keeper.Stats(ctx)
+	if st.Down != "" {
+		return -1
+	}
+	return int(st.Mails)
+}
+
+func (s *server) gauges() {
+	s.metrics.Gauge("sekimori_queue", "Mails in the spool that wait for a backend.", func() float64 { return float64(s.entries(spool.KindQueue)) })
+	s.metrics.Gauge("sekimori_pending_holds", "Held mails that wait in the spool for the quarantine's store.", func() float64 { return float64(s.entries(spool.KindHold)) })
+	s.metrics.Gauge("sekimori_store_up", "1 while the store answers.", func() float64 {
+		if s.store.Healthy() {
+			return 1
+		}
+		return 0
+	})
+}
+
+// announce says where everything listens: in the log, and in words on standard output.
+func (s *server) announce() {
+	out := s.app.out
+	fmt.Fprintf(out, "Sekimori %s on %s\n", version, s.cfg.Hostname)
+	for _, addr := range s.addrs() {
+		s.log.Info("listening", "service", "smtp", "addr", addr)
+		fmt.Fprintf(out, "  takes mail   %s for %s\n", addr, strings.Join(s.domains(), ", "))
+	}
+	if l := s.pages.status; l != nil {
+		s.log.Info("listening", "service", "http", "addr", l.Addr().String())
+		fmt.Fprintf(out, "  status page  http://%s/\n", l.Addr())
+	}
+	if l := s.pages.ops; l != nil {
+		s.log.Info("listening", "service", "metrics", "addr", l.Addr().String())
+		fmt.Fprintf(out, "  metrics      http://%s/metrics, /healthz\n", l.Addr())
+	}
+	for _, d := range s.cfg.Domains {
+		for _, b := range d.Backends {
+			fmt.Fprintf(out, "  delivers to  %s\n", b.URL)
+		}
+	}
+	fmt.Fprintf(out, "  keeps        %s\n", s.cfg.DataDir)
+	for _, d := range s.degraded() {
+		s.log.Warn("not looked at", "what", d)
+		fmt.Fprintf(out, "  not looked at: %s\n", d)
+	}
+	if addrs := s.addrs(); len(addrs) > 0 && len(s.domains()) > 0 && s.cfg.File == "" {
+		to := "taro@" + s.domains()[0]
+		fmt.Fprintf(out, "\nSend a first mail:\n  printf 'From: you@example.org\\r\\nTo: %s\\r\\nSubject: hello\\r\\n\\r\\nhello\\r\\n' | curl -sv smtp://%s --mail-from you@example.org --mail-rcpt %s -T -\n\n",
+			to, addrs[0], to)
+	}
+}
+
+func (s *server) domains() []string {
+	var all []string
+	for _, d := range s.cfg.Domains {
+		all = append(all, d.Names...)
+	}
+	return all
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"sekimori/internal/front"
+	"sekimori/internal/mail"
+	"sekimori/internal/metrics"
+	"sekimori/internal/relay"
+	"sekimori/internal/spool"
+	"sekimori/quarantine"
+)
+
+// The front says what it needs in interfaces of its own; these types fit the packages to them.
+
+type relayPort struct{ *relay.Relay }
+
+func (r relayPort) Deliver(ctx context.Context, e front.Envelope) ([]front.Answer, error) {
+	answers, err := r.Relay.Deliver(ctx, envelope(e))
+	out := make([]front.Answer, len(answers))
+	for i, a := range answers {
+		out[i] = front.Answer(a)
+	}
+	return out, err
+}
+
+func (r relayPort) Queue(ctx context.Context, e front.Envelope) error {
+	return r.Relay.Queue(ctx, envelope(e))
+}
+
+func envelope(e front.Envelope) relay.Envelope {
+	return relay.Envelope{ID: e.ID, From: e.From, Rcpts: e.Rcpts, Content: e.Content, EightBit: e.EightBit, UTF8: e.UTF8}
+}
+
+type keeperPort struct{ *quarantine.Store }
+
+func (k keeperPort) Hold(ctx context.Context, h front.Held) error {
+	return k.Store.Hold(ctx, quarantine.Held(h))
+}
+
+type spoolPort struct{ *spool.Spool }
+
+func (s spoolPort) Temp(hint int64) (front.Temp, error) {
+	t, err := s.Spool.Temp(hint)
+	if err != nil {
+		return nil, err
+	}
+	return temp{t}, nil
+}
+
+type temp struct{ *spool.Temp }
+
+func (t temp) Map() ([]byte, error) { return t.Bytes() }
+
+// releaser hands released mail to the relay's queue.
+type releaser struct{ relay *relay.Relay }
+
+func (r releaser) Queue(ctx context.Context, m quarantine.Release) error {
+	err := r.relay.Queue(ctx, relay.Envelope{ID: m.ID, From: m.From, Rcpts: m.Rcpts, Content: m.Content, EightBit: m.EightBit, UTF8: m.UTF8})
+	if errors.Is(err, spool.ErrExists) {
+		return nil // handed over before, by a process that was killed before it could say so
+	}
+	return err
+}
+
+// observer turns what the front tells into metrics.
+type observer struct{ m *metrics.Registry }
+
+func (o observer) Connections(open int)      { o.m.Open(open) }
+func (o observer) Refusal(where, why string) { o.m.Refusal(where, why) }
+
+func (o observer) Concluded(r front.Record) {
+	for _, v := range r.Verdicts {
+		o.m.Mail(v.Action)
+	}
+	if len(r.Verdicts) == 0 && r.Action != "aborted" && len(r.Reply) > 2 {
+		code, err := strconv.Atoi(strings.Fields(r.Reply)[0])
+		switch {
+		case err != nil:
+		case code >= 500:
+			o.m.Mail(mail.Reject)
+		case code >= 400:
+			o.m.Mail(mail.Defer)
+		}
+	}
+	for phase, d := range map[string]time.Duration{"receive": r.Receive, "judge": r.Judge, "dispose": r.Dispose, "total": r.Total} {
+		o.m.Phase(phase, d)
+	}
+}

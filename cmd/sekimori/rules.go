@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"sekimori/internal/config"
+	"sekimori/rules"
+)
+
+type rulesCmd struct {
+	Check rulesCheckCmd `cmd:"" help:"Read the rule files, run the tests in them, and print every error at once."`
+}
+
+type rulesCheckCmd struct {
+	Dir     string `arg:"" optional:"" type:"existingdir" help:"Directory of rule files; default: rules_dir of the configuration."`
+	Verbose bool   `short:"v" help:"List every test."`
+}
+
+func (c rulesCheckCmd) Run(a *app) error {
+	cfg, err := a.loadConfig()
+	if err != nil {
+		printErrors(a.err, err)
+		return found
+	}
+	if c.Dir != "" {
+		changed := *cfg
+		changed.RulesDir = c.Dir
+		cfg = &changed
+	}
+	policy, err := loadPolicy(cfg)
+	if err != nil {
+		printErrors(a.err, err)
+		return found
+	}
+	for _, w := range policy.Warnings() {
+		fmt.Fprintln(a.out, "note:", w)
+	}
+	tests := policy.Test()
+	failed := printTests(a.out, tests, c.Verbose)
+	where := dirName(cfg)
+	fmt.Fprintf(a.out, "%s: defaults %s, %d tests, %d failed\n", where, policy.Version(), len(tests), failed)
+	if failed > 0 {
+		return found
+	}
+	return nil
+}
+
+func dirName(cfg *config.Config) string {
+	if cfg.RulesDir == "" {
+		return "built-in rules"
+	}
+	return cfg.RulesDir
+}
+
+// printTests prints what failed, or with all everything, and returns the number of failures.
+func printTests(w io.Writer, tests []rules.TestResult, all bool) int {
+	failed := 0
+	for _, t := range tests {
+		if !t.OK() {
+			failed++
+		}
+		if all || !t.OK() {
+			fmt.Fprintln(w, t)
+		}
+	}
+	return failed
+}

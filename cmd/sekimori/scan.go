@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rs/xid"
+
+	"sekimori/internal/config"
+	"sekimori/internal/mail"
+	"sekimori/internal/mime"
+	"sekimori/internal/store"
+	"sekimori/internal/text"
+)
+
+type scanCmd struct {
+	File   string   `arg:"" help:"File with the message, or - for standard input."`
+	Client string   `required:"" placeholder:"IP" help:"Address of the client that sent it."`
+	Helo   string   `required:"" placeholder:"NAME" help:"What it said in HELO or EHLO."`
+	From   string   `required:"" placeholder:"ADDRESS" help:"MAIL FROM; empty or <> for a bounce."`
+	Rcpt   []string `required:"" placeholder:"ADDRESS" help:"RCPT TO; may be repeated."`
+	JSON   bool     `help:"Print JSON."`
+	Lang   string   `enum:"en,ja" default:"en" help:"Language of the words: en or ja."`
+}
+
+// Help is the long help.
+func (scanCmd) Help() string {
+	return "Judges the message as serve would, with the same checks, rules and what the Bayesian check has learned, but nothing is " +
+		"delivered, held or counted. Exit code 0 when it would be delivered, 1 when not."
+}
+
+// Run judges one message. Rate limits are counted in a store of its own, so that a scan uses up nothing.
+func (c scanCmd) Run(a *app) error {
+	cfg, err := a.loadConfig()
+	if err != nil {
+		printErrors(a.err, err)
+		return found
+	}
+	sess, from, rcpts, err := c.envelope(cfg)
+	if err != nil {
+		return err
+	}
+	raw, err := c.read(a)
+	if err != nil {
+		return err
+	}
+	st, err := dialStore(a.ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	j, err := newJudge(a.ctx, cfg, judgeOptions{
+		log: slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelError})), store: st,
+		observe: func(mail.Outcome) {}, warn: func(string, string) {}, dry: true,
+	})
+	if err != nil {
+		printErrors(a.err, err)
+		return found
+	}
+	defer j.close()
+	tx, verdicts := j.scan(a.ctx, sess, from, rcpts, raw)
+	return c.print(a, tx, verdicts)
+}
+
+func (c scanCmd) envelope(cfg *config.Config) (*mail.Session, mail.Address, []mail.Address, error) {
+	client, err := netip.ParseAddr(c.Client)
+	if err != nil {
+		return nil, mail.Address{}, nil, usage("--client %s is not an IP address", c.Client)
+	}
+	var from mail.Address
+	if c.From != "" && c.From != "<>" {
+		if from, err = mail.ParseAddress(c.From, true); err != nil {
+			return nil, from, nil, usage("--from %s: %v", c.From, err)
+		}
+	}
+	var rcpts []mail.Address
+	for _, r := range c.Rcpt {
+		rcpt, err := mail.ParseAddress(r, true)
+		if err != nil {
+			return nil, from, nil, usage("--rcpt %s: %v", r, err)
+		}
+		rcpts = append(rcpts, rcpt)
+	}
+	sess := &mail.Session{ID: xid.New().String(), Client: client.Unmap(), Helo: c.Helo, Esmtp: true, Start: time.Now()}
+	for _, n := range cfg.SMTP.MyNetworks {
+		sess.Trusted = sess.Trusted || n.Contains(sess.Client)
+	}
+	return sess, from, rcpts, nil
+}
+
+// read reads the message and gives it CRLF line ends, as it would have had on its way.
+func (c scanCmd) read(a *app) ([]byte, error) {
+	var raw []byte
+	var err error
+	if c.File == "-" {
+		raw, err = io.ReadAll(a.in)
+	} else {
+		raw, err = os.ReadFile(c.File)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the message cannot be read: %w", err)
+	}
+	return withCRLF(raw), nil
+}
+
+// withCRLF turns lone LF into CRLF and ends the last line.
+func withCRLF(raw []byte) []byte {
+	if n := bytes.Count(raw, []byte("\n")); n != bytes.Count(raw, []byte("\r\n")) {
+		raw = bytes.ReplaceAll(bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n")), []byte("\n"), []byte("\r\n"))
+	}
+	if len(raw) > 0 && !bytes.HasSuffix(raw, []byte("\r\n")) {
+		raw = append(raw, "\r\n"...)
+	}
+	return raw
+}
+
+// dialStore opens the store for a command. Where nothing was ever stored, nothing is made.
+func dialStore(ctx context.Context, cfg *config.Config) (*store.Store, error) {
+	o := store.Options{Redis: cfg.Redis, DataDir: cfg.DataDir}
+	if cfg.Redis.Embedded() {
+		if _, err := os.Stat(filepath.Join(cfg.DataDir, "store")); os.IsNotExist(err) {
+			o.DataDir = ""
+		}
+	}
+	return store.Dial(ctx, o)
+}
+
+func (j *judge) scan(ctx context.Context, sess *mail.Session, from mail.Address, rcpts []mail.Address, raw []byte) (*mail.Transaction, []mail.Verdict) {
+	visit := j.gate.Accept(ctx, sess)
+	defer visit.Close()
+	visit.Helo(sess)
+	judging := visit.Begin(xid.New().String(), from, mail.Params{Size: int64(len(raw))})
+	early := map[mail.Address]mail.Verdict{}
+	for _, rcpt := range rcpts {
+		if v := judging.Rcpt(ctx, rcpt); v.Action >= mail.Defer {
+			early[rcpt] = v
+		}
+		judging.Accept(rcpt)
+	}
+	verdicts := judging.Conclude(ctx, mime.Parse(raw))
+	for i, v := range verdicts {
+		if at, ok := early[v.Rcpt]; ok {
+			verdicts[i] = at
+		}
+	}
+	return judging.Transaction(), verdicts
+}
+
+type scanFinding struct {
+	Symbol   string            `json:"symbol"`
+	Score    float64           `json:"score"`
+	Evidence map[string]string `json:"evidence"`
+}
+
+type scanResult struct {
+	ID       string        `json:"id"`
+	Rcpt     string        `json:"rcpt"`
+	Action   string        `json:"action"`
+	Score    float64       `json:"score"`
+	Rule     string        `json:"rule"`
+	Findings []scanFinding `json:"findings"`
+	Degraded []string      `json:"degraded"`
+}
+
+func (c scanCmd) print(a *app, tx *mail.Transaction, verdicts []mail.Verdict) error {
+	worst := mail.Deliver
+	var results []scanResult
+	for i, v := range verdicts {
+		worst = max(worst, v.Action)
+		if c.JSON {
+			results = append(results, scanJSON(tx, v))
+			continue
+		}
+		if i > 0 {
+			fmt.Fprintln(a.out)
+		}
+		c.words(a, v)
+	}
+	if len(results) == 1 {
+		_ = a.json(results[0])
+	} else if len(results) > 1 {
+		_ = a.json(results)
+	}
+	if worst >= mail.Hold {
+		return found
+	}
+	return nil
+}
+
+func scanJSON(tx *mail.Transaction, v mail.Verdict) scanResult {
+	r := scanResult{ID: tx.ID, Rcpt: v.Rcpt.String(), Action: v.Action.String(), Score: v.Score, Rule: ruleName(v), Findings: []scanFinding{}, Degraded: v.Degraded}
+	for _, counted := range v.Counted {
+		f := scanFinding{Symbol: counted.Name, Score: counted.Points, Evidence: map[string]string{}}
+		for _, e := range counted.Evidence {
+			f.Evidence[e.Key] = e.Value
+		}
+		r.Findings = append(r.Findings, f)
+	}
+	if r.Degraded == nil {
+		r.Degraded = []string{}
+	}
+	return r
+}
+
+// ruleName is the deciding rule as id and place.
+func ruleName(v mail.Verdict) string {
+	if v.Rule == "" {
+		return v.RuleID
+	}
+	return v.RuleID + " (" + v.Rule + ")"
+}
+
+func (c scanCmd) words(a *app, v mail.Verdict) {
+	for _, line := range text.Report(v, text.Lang(c.Lang)) {
+		fmt.Fprintln(a.out, line)
+	}
+}

@@ -1,0 +1,267 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/rs/xid"
+
+	"sekimori/internal/config"
+	"sekimori/internal/dns"
+	"sekimori/internal/front"
+	"sekimori/internal/mail"
+	"sekimori/internal/metrics"
+	"sekimori/internal/mime"
+	"sekimori/internal/relay"
+	"sekimori/internal/spool"
+	"sekimori/internal/store"
+	"sekimori/internal/web"
+	"sekimori/quarantine"
+)
+
+type serveCmd struct{}
+
+// Help is the long help.
+func (serveCmd) Help() string {
+	return "Runs until SIGTERM or SIGINT, then takes no new mail, brings what is in DATA to its end, and stops. Without --config it " +
+		"listens on loopback: SMTP on 127.0.0.1:2525 for example.test, the status page on 127.0.0.1:8025, metrics on 127.0.0.1:9025."
+}
+
+// server is everything that runs, in the order in which it is opened.
+type server struct {
+	app     *app
+	cfg     *config.Config
+	log     *slog.Logger
+	started time.Time
+
+	metrics *metrics.Registry
+	warn    *warnings
+	store   *store.Store // Redis or the embedded store
+	spool   *spool.Spool // mail on our disk
+	judge   *judge       // checks and rules
+	names   *dns.Client  // resolves the backends
+	relay   *relay.Relay // to the backends
+	keeper  *quarantine.Store
+	front   *front.Server // port 25
+	health  *web.Health
+	pages   *pages // status page, metrics
+
+	background sync.WaitGroup
+}
+
+// Run opens everything, serves until the context ends, drains, and closes everything in the opposite order.
+func (serveCmd) Run(a *app) error {
+	cfg, err := a.loadConfig()
+	if err != nil {
+		printErrors(a.err, err)
+		return found
+	}
+	s := &server{app: a, cfg: cfg, log: newLogger(cfg, a.err), started: time.Now()}
+	work, stop := context.WithCancel(context.WithoutCancel(a.ctx))
+	defer stop()
+	if err := s.open(work); err != nil {
+		stop()
+		s.close()
+		printErrors(a.err, err)
+		return found
+	}
+	err = s.serve(a.ctx, work)
+	stop()
+	s.close()
+	return err
+}
+
+// open makes every part. What it starts in the background ends with ctx.
+func (s *server) open(ctx context.Context) error {
+	cfg := s.cfg
+	s.metrics = metrics.New(version)
+	s.warn = newWarnings(s.log, s.metrics.Warning)
+	for _, w := range cfg.Warnings {
+		s.log.Warn("configuration", "message", w.Error())
+	}
+	if err := os.MkdirAll(cfg.DataDir, 0o750); err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
+	var err error
+	if s.store, err = store.Open(ctx, store.Options{Redis: cfg.Redis, DataDir: cfg.DataDir, Log: s.log}); err != nil {
+		return err
+	}
+	s.spool, err = spool.Open(filepath.Join(cfg.DataDir, "spool"), spool.Options{DiskReserve: int64(cfg.Relay.DiskReserve), Log: s.log})
+	if err != nil {
+		return err
+	}
+	s.judge, err = newJudge(ctx, cfg, judgeOptions{log: s.log, store: s.store, observe: s.metrics.Outcome, warn: s.warn.set})
+	if err != nil {
+		return err
+	}
+	if err := s.openDelivery(); err != nil {
+		return err
+	}
+	if cfg.Role != "console" {
+		s.front, err = front.New(front.Options{
+			Config: cfg, Gate: front.AdaptGate(s.judge.gate.Accept), Relay: relayPort{s.relay}, Keeper: keeperPort{s.keeper},
+			Spool: spoolPort{s.spool}, Parse: mime.Parse, NewID: func() string { return xid.New().String() },
+			Log: s.log, Observer: observer{s.metrics},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	s.health = web.NewHealth(s.spool.Room, s.degraded)
+	s.gauges()
+	return nil
+}
+
+// openDelivery makes the ways out: the backends and the quarantine.
+func (s *server) openDelivery() error {
+	cfg := s.cfg
+	servers := cfg.DNS.BackendServers
+	if len(servers) == 0 {
+		servers = cfg.DNS.Servers
+	}
+	var err error
+	if s.names, err = dns.New(dns.Options{Servers: servers, Timeout: cfg.DNS.Timeout.D(), Log: s.log}); err != nil {
+		return err
+	}
+	if s.relay, err = relay.New(relay.Options{Config: cfg, Spool: s.spool, Resolver: s.names, Log: s.log}); err != nil {
+		return err
+	}
+	s.relay.OnFailed = s.holdUndeliverable
+	s.keeper, err = quarantine.New(quarantine.Options{
+		Store: s.store, Spool: s.spool, Deliverer: releaser{s.relay}, Node: cfg.Hostname, Retention: cfg.Quarantine.Retention.D(),
+		Quota: int64(cfg.Quarantine.Quota), Warn: s.warn.set, Log: s.log,
+	})
+	return err
+}
+
+// serve listens, says so, and runs until ctx ends; then it drains. work is the context of what must outlive ctx: mail that
+// is on its way.
+func (s *server) serve(ctx, work context.Context) error {
+	var err error
+	if s.pages, err = openPages(s); err != nil {
+		return err
+	}
+	if s.front != nil {
+		if err := s.front.Listen(); err != nil {
+			return err
+		}
+	}
+	s.announce()
+	s.background.Go(func() { s.judge.learner.Run(work) })
+	s.background.Go(func() { s.relay.Run(work) })
+	s.background.Go(func() { s.keeper.Run(work) })
+	s.background.Go(func() { s.watchStore(work) })
+	s.background.Go(s.pages.serve)
+	failed := make(chan error, 1)
+	if s.front != nil {
+		go func() { failed <- s.front.Serve(work) }()
+	}
+	s.log.Info("ready", "hostname", s.cfg.Hostname, "version", version)
+	select {
+	case err = <-failed:
+		s.log.Error("the SMTP server ended", "err", err)
+	case <-ctx.Done():
+		s.log.Info("draining", "timeout", s.cfg.SMTP.DrainTimeout.String())
+	}
+	s.health.Drain()
+	s.drain()
+	return err
+}
+
+// drain lets the front finish what it has in hand.
+func (s *server) drain() {
+	if s.front == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.SMTP.DrainTimeout.D())
+	defer cancel()
+	if err := s.front.Shutdown(ctx); err != nil {
+		s.log.Warn("connections were cut at the end of the drain; what they had sent was not acknowledged", "err", err)
+	}
+}
+
+// close ends everything that was opened, last first. The context of the background work has ended.
+func (s *server) close() {
+	if s.pages != nil {
+		s.pages.close()
+	}
+	s.background.Wait()
+	var errs []error
+	if s.relay != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		errs = append(errs, s.relay.Close(ctx))
+		cancel()
+	}
+	if s.names != nil {
+		errs = append(errs, s.names.Close())
+	}
+	if s.judge != nil {
+		s.judge.close()
+	}
+	if s.spool != nil {
+		errs = append(errs, s.spool.Close())
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		s.log.Warn("closing", "err", err)
+	}
+	s.log.Info("stopped")
+}
+
+// watchStore turns the store's health into a warning.
+func (s *server) watchStore(ctx context.Context) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		message := ""
+		if !s.store.Healthy() {
+			message = "Redis does not answer: rate limits are not looked at, held mail waits in the spool"
+		}
+		s.warn.set("redis", message)
+	}
+}
+
+// degraded says what does not work at the moment or is not configured.
+func (s *server) degraded() []string {
+	return append(s.judge.chain.NotLooking(), s.warn.list()...)
+}
+
+// holdUndeliverable keeps a mail that no backend will have although we acknowledged it. The ID is made from that of the
+// queue's entry and the recipients, so that a call that is repeated after a crash holds it once, and recipients that fail
+// later get a hold of their own.
+func (s *server) holdUndeliverable(ctx context.Context, f relay.Failure) error {
+	content := f.Content.Bytes()
+	m := mime.Parse(content)
+	h := quarantine.Held{
+		Class: "undeliverable", From: f.Entry.From, Subject: m.Subject, Time: time.Now(), Rule: "undeliverable",
+		EightBit: f.Entry.EightBit, UTF8: f.Entry.UTF8, Body: mail.Content{content},
+	}
+	if len(m.From) > 0 {
+		h.HeaderFrom = m.From[0].Raw
+	}
+	sum := fnv.New64a()
+	for _, r := range f.Rcpts {
+		_, _ = sum.Write([]byte(r.Addr.Key() + " "))
+		h.Rcpts = append(h.Rcpts, r.Addr)
+		h.Reasons = append(h.Reasons, mail.Counted{Name: "UNDELIVERABLE", Evidence: []mail.Evidence{{Key: "rcpt", Value: r.Addr.String()}, {Key: "reply", Value: r.Reply.String()}}})
+		s.metrics.Delivery("failed")
+	}
+	h.ID = fmt.Sprintf("%s.u%x", f.Entry.ID, sum.Sum64())
+	err := s.keeper.Hold(ctx, h)
+	s.log.Warn("undeliverable", "id", f.Entry.ID, "held_as", h.ID, "from", f.Entry.From.String(), "rcpts", len(f.Rcpts), "err", err)
+	return err
+}
