@@ -91,7 +91,7 @@ func (r *Relay) makeBackend(b config.Backend) (backend, error) {
 		most = 15
 	}
 	return &smtpBackend{
-		target: t, tls: pol, hello: r.hostname(), late: r.o.Config.Relay.LateAnswer.D(),
+		target: t, tls: pol, hello: r.hostname(), late: r.late(),
 		dialer: dialer{resolver: r.o.Resolver, dial: r.o.Dial},
 		pool:   newPool(most), count: r.Counters,
 	}, nil

@@ -82,7 +82,8 @@ type parcel struct {
 	e       spool.Entry
 	content mail.Content
 	stored  bool
-	backend string
+	backend string // that was asked last
+	sooner  bool   // nothing was handed over: it may be tried as soon as a backend lives again
 }
 
 func (r *Relay) parcel(env Envelope, id string, rcpts []mail.Address) *parcel {

@@ -107,6 +107,7 @@ func (r *Relay) attempt(id string) {
 
 // again tries all who wait; it reports whether anybody was asked.
 func (p *parcel) again() (tried bool) {
+	p.sooner = true
 	for _, group := range p.groups() {
 		s := p.r.router.of(p.e.Rcpts[group[0]].Addr)
 		if !s.alive() || p.r.base.Err() != nil {
@@ -119,7 +120,9 @@ func (p *parcel) again() (tried bool) {
 		switch res.fault {
 		case noFault:
 			p.note(group, res.answers)
+			p.sooner = false
 		case lost:
+			p.sooner = false // a second time at once would be a second duplicate
 			p.r.duplicate(p.e.ID, res)
 			p.failAll(group, res.err)
 		case aborted:
@@ -172,7 +175,7 @@ func (p *parcel) conclude(tried bool) {
 			p.r.o.Log.Error("relay: a spool entry cannot be written", "id", p.e.ID, "error", err)
 		}
 	}
-	p.r.queue.add(p.e.ID, s, next, !s.alive())
+	p.r.queue.add(p.e.ID, s, next, p.sooner && !s.alive())
 }
 
 func (p *parcel) finished() bool {
