@@ -112,7 +112,11 @@ func dmarcFrom(m *mail.Message) ([]string, *mail.Finding) {
 	var domains []string
 	bad := ""
 	for _, box := range m.From {
-		d, err := mail.ParseDomain(strings.TrimSuffix(box.Addr.Domain, "."))
+		name := strings.TrimSuffix(box.Addr.Domain, ".")
+		if len(name) > 4*255 {
+			name = "" // no domain; the time of Punycode grows with the square of the length
+		}
+		d, err := mail.ParseDomain(name)
 		if err != nil || strings.HasPrefix(d, "[") {
 			bad = box.Raw
 			continue

@@ -183,6 +183,9 @@ func sameAuthserv(id, ours string) bool {
 }
 
 func foldAuthserv(s string) string {
+	if len(s) > 4*255 {
+		return s // no name; the time of Punycode grows with the square of the length
+	}
 	s = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(s), "."))
 	if a, err := idna.Lookup.ToASCII(s); err == nil {
 		return a

@@ -3,6 +3,7 @@ package mail
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestFormatAuthResults(t *testing.T) {
@@ -91,6 +92,19 @@ func TestForeignAuthResults(t *testing.T) {
 	m := &Message{Header: []Field{{Name: "Authentication-Results", Value: "例え.example.jp; none"}}}
 	if len(ForeignAuthResults(m, "xn--r8jz45g.example.jp")) == 0 {
 		t.Error("U-labels are not known again")
+	}
+}
+
+// TestForeignAuthResultsLong: a name that is none costs no time.
+func TestForeignAuthResultsLong(t *testing.T) {
+	var b strings.Builder
+	for i := range 60_000 {
+		b.WriteRune(rune(0x4E00 + i%20_000))
+	}
+	m := &Message{Header: []Field{{Name: "Authentication-Results", Value: b.String()}, {Name: "Authentication-Results", Value: strings.Repeat("().", 100_000)}}}
+	start := time.Now()
+	if n := len(ForeignAuthResults(m, "mx.example.jp")); n != 0 || time.Since(start) > time.Second {
+		t.Errorf("%d fields after %v", n, time.Since(start))
 	}
 }
 
