@@ -282,6 +282,11 @@ func (l *loader) addRule(x *decoder, t *table) {
 			return
 		}
 	}
+	if _, ok := l.vocab.symbols[r.id]; ok {
+		_, off := x.str(t, "id")
+		x.errorf(off, "%q is the name of a symbol; a rule needs an id of its own", r.id)
+		return
+	}
 	l.p.rules = append(l.p.rules, r)
 }
 

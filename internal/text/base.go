@@ -61,8 +61,17 @@ var baseTexts = []Entry{
 	{"fact.message.anomalies", "メールの形式の異常", "what is malformed in the message"},
 	{"fact.message.received", "経由したサーバーの数（Received）", "number of Received fields"},
 
+	{"looking.rdns", "送信元サーバーの名前", "the name of the sending server"},
+	{"looking.dnsbl", "迷惑メールの送信元リスト", "lists of known sources of spam"},
+	{"looking.geoip", "送信元の国や組織", "the country and network of the sending server"},
+	{"looking.ratelimit", "送信元からのメールの数", "how much mail came from the sender"},
+	{"looking.spf", "差出人のドメインと送信元サーバーの関係", "whether the server may send for the sender's domain"},
+	{"looking.dkim", "電子署名", "the signatures of the mail"},
+	{"looking.dmarc", "差出人が本物かどうか", "whether the sender is genuine"},
+	{"looking.bayes", "件名や本文の言葉づかい", "the wording of the mail"},
+
 	{"explain.nothing", "特に問題は見つかりませんでした。", "Nothing was found against this mail."},
-	{"explain.unsure", "なお、次の確認は行えませんでした：{what}。", "These could not be looked at: {what}."},
+	{"explain.unsure", "なお、次の点は確認できませんでした：{what}。", "These could not be looked at: {what}."},
 	{"explain.suspect", "差出人に心当たりがある場合は、誤って判定した可能性があります。内容をご確認ください。", "If you know the sender, this may be a mistake. Please have a look at the mail."},
 
 	{"report.action", "判定：{action}", "Verdict: {action}"},

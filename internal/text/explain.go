@@ -157,8 +157,7 @@ func failedChecks(degraded []string, lang Lang) []string {
 		if strings.HasPrefix(why, "skipped: ") || check == "rules" {
 			continue
 		}
-		name := orElse(Fill("check."+check, lang), check)
-		name = strings.TrimRight(name, "。.")
+		name := orElse(Fill("looking."+check, lang), check)
 		if !slices.Contains(names, name) {
 			names = append(names, name)
 		}
@@ -174,7 +173,9 @@ func list(items []string, lang Lang) string {
 }
 
 // Action names an action for people.
-func Action(a mail.Action, lang Lang) string { return orElse(Fill("action."+a.String(), lang), a.String()) }
+func Action(a mail.Action, lang Lang) string {
+	return orElse(Fill("action."+a.String(), lang), a.String())
+}
 
 // Report says everything to the administrator, one thing a line: the verdict, what decided, every finding with its points
 // and evidence, what was not looked at, and what would have changed the verdict. `scan` and `explain` print it.

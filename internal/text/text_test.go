@@ -99,8 +99,8 @@ func TestReport(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
 	}
-	v := mail.Verdict{Action: mail.Hold, RuleID: "DMARC_REJECT", Rule: "defaults/2026.11.toml:7", Final: true}
-	if got := Counterfactual(v, Ja); !strings.Contains(got, "DMARC_REJECT") {
+	v := mail.Verdict{Action: mail.Hold, RuleID: "DMARC_POLICY_REJECT", Rule: "defaults/2026.11.toml:7", Final: true}
+	if got := Counterfactual(v, Ja); !strings.Contains(got, "DMARC_POLICY_REJECT") {
 		t.Errorf("%q", got)
 	}
 	v = held()
