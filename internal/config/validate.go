@@ -181,17 +181,18 @@ func (v *validator) filters() {
 	}
 }
 
-// hostPort checks host:port with a port from 1 to 65535; the host may be empty when any is true.
-func hostPort(s string, any bool) (host string, port int, err error) {
+// hostPort checks host:port with a port from 1 to 65535. An address to listen on may leave the host out, and port 0 lets
+// the system choose one.
+func hostPort(s string, listen bool) (host string, port int, err error) {
 	host, p, err := net.SplitHostPort(s)
 	if err != nil {
 		return "", 0, fmt.Errorf("%q is not of the form address:port", s)
 	}
 	port, err = strconv.Atoi(p)
-	if err != nil || port < 1 || port > 65535 {
+	if err != nil || port < 0 || port > 65535 || port == 0 && !listen {
 		return "", 0, fmt.Errorf("%q: the port must be a number from 1 to 65535", s)
 	}
-	if host == "" && !any {
+	if host == "" && !listen {
 		return "", 0, fmt.Errorf("%q has no host", s)
 	}
 	return host, port, nil

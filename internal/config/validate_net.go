@@ -84,7 +84,7 @@ func (v *validator) listen(path, addr string, seen map[string]string) {
 	if addr == "" && (path == "http.listen" || path == "metrics.listen") {
 		return
 	}
-	host, _, err := hostPort(addr, true)
+	host, port, err := hostPort(addr, true)
 	if err != nil {
 		v.fail(path, "%v", err)
 		return
@@ -95,7 +95,7 @@ func (v *validator) listen(path, addr string, seen map[string]string) {
 			return
 		}
 	}
-	if other, taken := seen[addr]; taken {
+	if other, taken := seen[addr]; taken && port != 0 {
 		v.fail(path, "%s is already the address of %s", addr, other)
 		return
 	}
