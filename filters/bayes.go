@@ -1,5 +1,183 @@
 package filters
 
-import "sekimori/internal/mail"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"unicode"
 
-var bayesSpec = Spec{Name: "bayes", Stages: []mail.Stage{mail.Data}}
+	"sekimori/filters/bayes"
+	"sekimori/internal/mail"
+	"sekimori/reputation"
+)
+
+// bayesSpec compares a mail with those that were learned (`sekimori learn spam|ham`). Its finding weighs between 0.5 and
+// 1 by how sure it is, half of that while little is learned. By itself it can tag a mail but neither hold nor refuse it:
+// the score of BAYES_SPAM stays below the threshold of hold, since a model errs on what it has never seen.
+var bayesSpec = Spec{
+	Name:   "bayes",
+	Stages: []mail.Stage{mail.Data},
+	Needs:  []string{"redis"},
+	Symbols: []mail.Symbol{
+		{Name: "BAYES_SPAM", Score: 4.5},
+		{Name: "BAYES_HAM", Score: -2},
+		{Name: "BAYES_TEMPERROR", Score: 0},
+	},
+	Facts: []mail.Fact{
+		{Name: "bayes.class", Type: mail.String, Stage: mail.Data},
+		{Name: "bayes.probability", Type: mail.Float, Stage: mail.Data},
+		{Name: "bayes.z", Type: mail.Float, Stage: mail.Data},
+	},
+	New: newBayes,
+}
+
+// bayesConfig is [filters.bayes]: how many mails of each class must have been shown before the check says anything, and
+// before it weighs fully.
+type bayesConfig struct {
+	MinHam   int `toml:"min_ham"`
+	MinSpam  int `toml:"min_spam"`
+	FullHam  int `toml:"full_ham"`
+	FullSpam int `toml:"full_spam"`
+}
+
+func newBayes(_ context.Context, env Env) (Check, error) {
+	c := bayesConfig{MinHam: 200, MinSpam: 200, FullHam: 500, FullSpam: 500}
+	if err := env.Config.Decode(&c); err != nil {
+		return nil, err
+	}
+	for _, k := range []struct {
+		key string
+		n   int
+	}{{"min_ham", c.MinHam}, {"min_spam", c.MinSpam}, {"full_ham", c.FullHam}, {"full_spam", c.FullSpam}} {
+		if k.n < 1 {
+			return nil, env.Config.Errorf(k.key, "must be 1 or more, not %d", k.n)
+		}
+	}
+	return &bayesCheck{config: c, memory: env.Memory, tokens: bayes.Tokenizer{Hostname: env.Hostname}}, nil
+}
+
+type bayesCheck struct {
+	config bayesConfig
+	memory reputation.Memory
+	tokens bayes.Tokenizer
+}
+
+// Zones of the score and what counts as sure, by measurement.
+const (
+	bayesSpamZ = 4
+	bayesHamZ  = -2
+	bayesSureZ = 8 // where the weight reaches 1 for spam
+	bayesSafeZ = -6
+)
+
+var errBayesNotLoaded = errors.New("the model is not loaded: the store did not answer")
+
+func (b *bayesCheck) Check(_ context.Context, tx *mail.Transaction) (mail.Result, error) {
+	m := b.memory.Bayes()
+	if !m.Loaded() {
+		return mail.Result{}, errBayesNotLoaded
+	}
+	n := m.Counts()
+	if n.HamShown < b.config.MinHam || n.SpamShown < b.config.MinSpam {
+		return mail.Result{Skipped: fmt.Sprintf("not trained: %d of %d ham, %d of %d spam",
+			n.HamShown, b.config.MinHam, n.SpamShown, b.config.MinSpam)}, nil
+	}
+	s := m.Score(b.tokens.Tokens(tx.Message))
+	class, symbol, weight := "unsure", "", 0.0
+	switch {
+	case s.Z >= bayesSpamZ:
+		class, symbol, weight = "spam", "BAYES_SPAM", sureness(s.Z, bayesSpamZ, bayesSureZ)
+	case s.Z <= bayesHamZ:
+		class, symbol, weight = "ham", "BAYES_HAM", sureness(s.Z, bayesHamZ, bayesSafeZ)
+	}
+	r := mail.Result{Facts: []mail.FactValue{
+		{Name: "bayes.class", Value: class},
+		{Name: "bayes.probability", Value: s.Probability},
+		{Name: "bayes.z", Value: s.Z},
+	}}
+	if symbol == "" {
+		return r, nil
+	}
+	if n.HamShown < b.config.FullHam || n.SpamShown < b.config.FullSpam {
+		weight /= 2
+	}
+	r.Findings = []mail.Finding{{Symbol: symbol, Weight: round2(weight), Evidence: bayesEvidence(s)}}
+	return r, nil
+}
+
+// sureness is 0.5 where a zone begins and 1 from sure on.
+func sureness(z, begin, sure float64) float64 {
+	return 0.5 + 0.5*math.Min(1, (z-begin)/(sure-begin))
+}
+
+func round2(f float64) float64 { return math.Round(f*100) / 100 }
+
+func bayesEvidence(s reputation.Score) []mail.Evidence {
+	e := []mail.Evidence{
+		{Key: "probability", Value: strconv.FormatFloat(s.Probability, 'f', 3, 64)},
+		{Key: "z", Value: strconv.FormatFloat(s.Z, 'f', 1, 64)},
+	}
+	if words := bayesWords(s.Words); words != "" {
+		e = append(e, mail.Evidence{Key: "words", Value: words})
+	}
+	return e
+}
+
+const maxBayesWords = 8
+
+// bayesWords lists the tokens that counted most. Words of the text come first, because they say something to people;
+// pairs of Japanese characters that overlap are joined to what stood in the mail.
+func bayesWords(list []reputation.Word) string {
+	var plain, other []string
+	for _, w := range list {
+		t := strings.TrimPrefix(w.Token, "s:")
+		if t = cleanWord(t); t == "" {
+			continue
+		}
+		if strings.Contains(t, ":") {
+			other = append(other, t)
+		} else {
+			plain = joinWord(plain, t)
+		}
+	}
+	words := append(plain, other...)
+	return strings.Join(words[:min(len(words), maxBayesWords)], ", ")
+}
+
+// joinWord adds a word to list, or prolongs one that ends or begins with the character it begins or ends with.
+func joinWord(list []string, w string) []string {
+	r := []rune(w)
+	for i, have := range list {
+		h := []rune(have)
+		switch {
+		case have == w || strings.EqualFold(have, w):
+			return list
+		case len(r) != 2 || r[0] < 0x2E80 || h[0] < 0x2E80 || len(h) > 8:
+		case h[len(h)-1] == r[0]:
+			list[i] = have + string(r[1])
+			return list
+		case h[0] == r[1]:
+			list[i] = string(r[0]) + have
+			return list
+		}
+	}
+	return append(list, w)
+}
+
+// cleanWord leaves out what could harm where it is shown, such as bidirectional marks, and cuts long tokens.
+func cleanWord(s string) string {
+	const longest = 40
+	s = strings.Map(func(r rune) rune {
+		if r == ',' || !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, s)
+	if r := []rune(s); len(r) > longest {
+		s = string(r[:longest])
+	}
+	return s
+}

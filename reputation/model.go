@@ -1,4 +1,202 @@
 package reputation
 
-// Model is an immutable snapshot of what the Bayesian check has learned.
-type Model struct{}
+import (
+	"math"
+	"slices"
+	"sync/atomic"
+
+	"github.com/jbrukh/bayesian"
+)
+
+// Class is what a mail is learned as.
+type Class string
+
+// The two classes.
+const (
+	Ham  Class = "ham"
+	Spam Class = "spam"
+)
+
+// ParseClass reads "ham" or "spam".
+func ParseClass(s string) (Class, bool) {
+	return Class(s), s == string(Ham) || s == string(Spam)
+}
+
+// Two tokens that no mail has. The library gives smoothed frequencies, (count+1)/(total+vocabulary), and no counts; the
+// frequency of tokenNever is that of a count of zero, so that count = frequency/never - 1. tokenMail is counted once a mail.
+const (
+	tokenNever = "\x00never"
+	tokenMail  = "\x00mail"
+)
+
+// Model is what the Bayesian check has learned: how many mails of each class had a token. It is read while the Learner
+// adds to it; both are safe for concurrent use. Its counts stand in a bayesian.Classifier, of which only the counting is
+// used: its own scores favour the smaller class for tokens never seen.
+type Model struct {
+	counts *bayesian.Classifier
+	shown  [2]atomic.Int64 // mails shown, learned or not: ham, spam
+	loaded bool
+}
+
+// Loaded reports whether the model was read from the store. One that was not says nothing about how much was learned.
+func (m *Model) Loaded() bool { return m.loaded }
+
+// NewModel returns an empty model, to be taught by Show.
+func NewModel() *Model {
+	m := unloaded()
+	m.loaded = true
+	return m
+}
+
+// unloaded is what stands in for a model while the store has not answered.
+func unloaded() *Model {
+	return &Model{counts: bayesian.NewClassifier(bayesian.Class(Ham), bayesian.Class(Spam))}
+}
+
+// Show shows a mail to the model in memory alone, as Learner.Learn does to the one in the store, and says whether its
+// tokens were counted: for measurements and tests.
+func (m *Model) Show(c Class, tokens []string) (learned bool) {
+	learned = m.needed(c, tokens)
+	m.addShown(c, 1)
+	if learned {
+		m.learn(c, tokens, 1)
+	}
+	return learned
+}
+
+func index(c Class) int {
+	if c == Ham {
+		return 0
+	}
+	return 1
+}
+
+// Counts are numbers of mails.
+type Counts struct {
+	HamShown, SpamShown     int // shown for learning, including those from which nothing had to be learned
+	HamLearned, SpamLearned int // whose tokens are counted
+}
+
+// Counts returns how much was shown and learned.
+func (m *Model) Counts() Counts {
+	f := m.counts.WordFrequencies([]string{tokenNever, tokenMail})
+	return Counts{
+		HamShown: int(m.shown[0].Load()), SpamShown: int(m.shown[1].Load()),
+		HamLearned: int(count(f[0][1], f[0][0])), SpamLearned: int(count(f[1][1], f[1][0])),
+	}
+}
+
+// Tokens returns how many entries each class has.
+func (m *Model) Tokens() (ham, spam int) {
+	return max(0, len(m.counts.WordsByClass(bayesian.Class(Ham)))-1), max(0, len(m.counts.WordsByClass(bayesian.Class(Spam)))-1)
+}
+
+func count(frequency, never float64) float64 {
+	return math.Round(frequency/never - 1)
+}
+
+// observe adds n to the count of a token; n may be negative.
+func (m *Model) observe(c Class, token string, n int) {
+	m.counts.Observe(token, n, bayesian.Class(c))
+}
+
+// learn adds (sign 1) or takes away (sign -1) a mail.
+func (m *Model) learn(c Class, tokens []string, sign int) {
+	m.observe(c, tokenMail, sign)
+	for _, t := range tokens {
+		m.observe(c, t, sign)
+	}
+}
+
+func (m *Model) addShown(c Class, n int) { m.shown[index(c)].Add(int64(n)) }
+
+// Word is a token that counted, and how strongly: the logarithm of its odds, above 0 for spam.
+type Word struct {
+	Token  string
+	Weight float64
+}
+
+// Score is what a model says about a mail. Z is the sum of the words' weights over the root of their number: about 0 when
+// nothing is known, above 4 for spam, below -2 for ham.
+type Score struct {
+	Z           float64
+	Probability float64 // of spam, 0 to 1
+	Kept        int     // tokens that counted
+	Words       []Word  // those that counted most on the side of the result, the strongest first
+}
+
+const (
+	maxScoreWords = 24
+	minStrength   = 0.2 // tokens nearer than this to 0.5 do not count
+	steepness     = 0.6 // of the probability over z, by measurement
+)
+
+// Score weighs the distinct tokens of a mail: with s of S spam mails and h of H ham mails that had a token,
+// p = (s/S)/(s/S+h/H), n = s+h, f = (0.5+n·p)/(1+n) (Robinson's estimate with strength 1); z = Σ ln(f/(1-f))/√k over the k
+// tokens that count. A model without mails of both classes gives the zero z.
+func (m *Model) Score(tokens []string) Score {
+	words := make([]string, 0, len(tokens)+2)
+	words = append(append(words, tokenNever, tokenMail), tokens...)
+	freq := m.counts.WordFrequencies(words)
+	ham, spam := freq[0], freq[1]
+	hams, spams := count(ham[1], ham[0]), count(spam[1], spam[0])
+	if hams < 1 || spams < 1 {
+		return Score{Probability: 0.5}
+	}
+	sum, kept := 0.0, make([]Word, 0, 64)
+	hamNever, spamNever := 1/ham[0], 1/spam[0]
+	for i, t := range tokens {
+		h := math.Round(ham[i+2]*hamNever - 1)
+		s := math.Round(spam[i+2]*spamNever - 1)
+		n := s + h
+		if n <= 0 {
+			continue
+		}
+		sp, hp := s/spams, h/hams
+		f := (0.5 + n*sp/(sp+hp)) / (1 + n)
+		if math.Abs(f-0.5) < minStrength {
+			continue
+		}
+		w := math.Log(f / (1 - f))
+		sum += w
+		kept = append(kept, Word{t, w})
+	}
+	if len(kept) == 0 {
+		return Score{Probability: 0.5}
+	}
+	z := sum / math.Sqrt(float64(len(kept)))
+	return Score{Z: z, Probability: 1 / (1 + math.Exp(-steepness*z)), Kept: len(kept), Words: strongest(kept, z)}
+}
+
+// strongest returns the words on the side of z that counted most, in a fixed order.
+func strongest(kept []Word, z float64) []Word {
+	sign := 1.0
+	if z < 0 {
+		sign = -1
+	}
+	best := make([]Word, 0, maxScoreWords+1)
+	for _, w := range kept {
+		if w.Weight*sign <= 0 || len(best) == maxScoreWords && w.Weight*sign <= best[maxScoreWords-1].Weight*sign {
+			continue
+		}
+		i, _ := slices.BinarySearchFunc(best, w, func(a, b Word) int {
+			if a.Weight*sign >= b.Weight*sign {
+				return -1
+			}
+			return 1
+		})
+		best = slices.Insert(best, i, w)[:min(len(best)+1, maxScoreWords)]
+	}
+	return best
+}
+
+// needed says whether a mail shown as c teaches anything (train on error or near error): its class is still small, or the
+// model is not yet sure of it on the right side.
+func (m *Model) needed(c Class, tokens []string) bool {
+	const few, sure = 25, 6
+	n := m.Counts()
+	if c == Ham {
+		return n.HamLearned < few || m.Score(tokens).Z > -sure
+	}
+	return n.SpamLearned < few || m.Score(tokens).Z < sure
+}

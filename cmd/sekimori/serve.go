@@ -153,6 +153,7 @@ func (s *server) serve(ctx, work context.Context) error {
 			return err
 		}
 	}
+	s.loadLearned(work)
 	s.announce()
 	s.background.Go(func() { s.judge.learner.Run(work) })
 	s.background.Go(func() { s.relay.Run(work) })
@@ -173,6 +174,16 @@ func (s *server) serve(ctx, work context.Context) error {
 	s.health.Drain()
 	s.drain()
 	return err
+}
+
+// loadLearned reads what the Bayesian check has learned, so that the first mail is judged by it. A store that does not
+// answer must not keep the server from starting; the learner goes on trying.
+func (s *server) loadLearned(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	if err := s.judge.learner.Load(ctx); err != nil {
+		s.log.Warn("what the Bayesian check has learned cannot be read yet", "err", err)
+	}
 }
 
 // drain lets the front finish what it has in hand.

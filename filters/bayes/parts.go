@@ -1,0 +1,154 @@
+package bayes
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"sekimori/internal/mail"
+)
+
+const maxTreeParts = 20
+
+// parts adds the tree of MIME parts, their charsets and names, what HTML uses, and classes of counts.
+func (c *collector) parts(m *mail.Message) {
+	tree := make([]byte, 0, MaxToken)
+	text, html, links, images, attached := 0, 0, 0, 0, 0
+	for i := range m.Parts {
+		p := &m.Parts[i]
+		if i < maxTreeParts {
+			c.add("t:", p.Type)
+			c.add("cs:", p.Charset)
+			c.add("ce:", p.Encoding)
+			tree = append(append(strconv.AppendInt(tree, int64(p.Depth), 10), p.Type[strings.IndexByte(p.Type, '/')+1:]...), ' ')
+		}
+		if p.Name != "" {
+			c.addLower("x:", extension(p.Name))
+		}
+		if p.Attached {
+			attached++
+		}
+		text += len(p.Text)
+		if p.HTML {
+			html += len(p.Text)
+		}
+		links += len(p.Links)
+		for _, tag := range p.Tags {
+			c.add("g:", tag)
+			if tag == "img" {
+				images++
+			}
+		}
+	}
+	c.buf = append(append(c.buf[:0], "tree:"...), tree...)
+	c.commit()
+	c.add("n:parts", class(len(m.Parts)))
+	c.add("n:text", class(text))
+	c.add("n:html", class(html))
+	c.add("n:links", class(links))
+	c.add("n:img", class(images))
+	c.add("n:att", class(attached))
+	for _, a := range m.Anomalies {
+		c.add("an:", a)
+	}
+}
+
+func extension(name string) string {
+	if i := strings.LastIndexByte(name, '.'); i >= 0 {
+		return name[i+1:]
+	}
+	return "none"
+}
+
+// links adds hosts, registrable domains, top levels and words of paths, and anchors that show another host than they
+// lead to.
+func (c *collector) links(p *mail.Part) {
+	for _, l := range p.Links {
+		if len(c.list) > MaxTokens/4 {
+			return
+		}
+		scheme, rest, ok := strings.Cut(l.URL, ":")
+		if !ok {
+			c.add("u:", "relative")
+			continue
+		}
+		if !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
+			c.addLower("us:", scheme)
+			if strings.EqualFold(scheme, "mailto") {
+				c.domain("um", strings.ToLower(after(cutAny(rest, "?&"), '@')))
+			}
+			continue
+		}
+		host := c.url(strings.TrimLeft(rest, "/\\"))
+		c.anchor(host, l.Text)
+	}
+}
+
+// url adds the tokens of a URL without its scheme and returns its host.
+func (c *collector) url(rest string) (host string) {
+	host = cutAny(rest, "/?#\\")
+	path := rest[len(host):]
+	if i := strings.LastIndexByte(host, '@'); i >= 0 {
+		c.add("u:", "user")
+		host = host[i+1:]
+	}
+	if h, port, ok := strings.Cut(host, ":"); ok {
+		if port != "" && port != "80" && port != "443" {
+			c.add("u:", "port")
+		}
+		host = h
+	}
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if host == "" {
+		return ""
+	}
+	if _, err := netip.ParseAddr(host); err == nil {
+		c.add("u:", "ip")
+		c.add("ud:", host)
+	} else {
+		c.domain("u", host)
+	}
+	c.path(path)
+	return host
+}
+
+func (c *collector) path(path string) {
+	const longest = 300
+	if len(path) > longest {
+		path = path[:longest]
+		c.add("u:", "long")
+	}
+	for n := 0; path != "" && n < 12; n++ {
+		path = strings.TrimLeft(path, "/?&=#.+;%~:,_-")
+		w := cutAny(path, "/?&=#.+;%~:,_-")
+		path = path[len(w):]
+		if len(w) >= 2 && len(w) <= maxWord {
+			c.addLower("up:", w)
+		}
+	}
+}
+
+// anchor adds a token when the text of an anchor names another host than its target.
+func (c *collector) anchor(host, text string) {
+	if text == "" || host == "" {
+		return
+	}
+	t := strings.ToLower(text)
+	t = strings.TrimPrefix(strings.TrimPrefix(t, "https://"), "http://")
+	shown := cutAny(t, "/?#: ")
+	if !strings.Contains(shown, ".") || !mail.IsHostname(shown) || strings.HasSuffix(shown, ".") {
+		return
+	}
+	if registrable(shown) != registrable(host) {
+		c.add("a:", "other")
+	} else {
+		c.add("a:", "same")
+	}
+}
+
+func cutAny(s, chars string) string {
+	if i := strings.IndexAny(s, chars); i >= 0 {
+		return s[:i]
+	}
+	return s
+}

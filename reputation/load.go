@@ -1,0 +1,141 @@
+package reputation
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"sekimori/internal/store"
+)
+
+// Load reads the model from the store and puts it in place of the one in memory; on an error that stays. A mail that
+// another process learns meanwhile may be missed or counted twice until the next Load.
+func (l *Learner) Load(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m := NewModel()
+	now := l.now()
+	for n := range months {
+		for _, c := range []Class{Ham, Spam} {
+			if err := l.loadHash(ctx, m, c, monthBefore(now, n)); err != nil {
+				return fmt.Errorf("loading the Bayes model: %w", err)
+			}
+		}
+	}
+	m.loaded = true
+	l.model.Store(m)
+	return nil
+}
+
+// loadHash adds one hash. HSCAN may return a field twice while the hash grows, hence the map.
+func (l *Learner) loadHash(ctx context.Context, m *Model, c Class, month string) error {
+	const page = 2000
+	counts := map[string]int{}
+	cursor := uint64(0)
+	for {
+		fields, next, err := l.client.HScan(ctx, hashKey(c, month), cursor, "", page).Result()
+		if err != nil {
+			return err
+		}
+		for i := 0; i+1 < len(fields); i += 2 {
+			counts[fields[i]] = parseCount(fields[i+1])
+		}
+		if next == 0 {
+			break
+		}
+		cursor = next
+	}
+	m.addShown(c, counts[tokenShown])
+	delete(counts, tokenShown)
+	for token, n := range counts {
+		if n != 0 {
+			m.observe(c, token, n)
+		}
+	}
+	return nil
+}
+
+// How often the model is loaded: as a rule, after a failure, and after a hint that much was learned elsewhere.
+const (
+	reloadEvery = time.Hour
+	reloadRetry = 5 * time.Second
+	reloadSoon  = 2 * time.Second
+)
+
+// Run keeps the model up to date until ctx ends: it loads it, follows the deltas that other processes publish, and loads
+// it anew every hour, since a delta is only a hint that may get lost. Hashes that are too old to count are deleted.
+func (l *Learner) Run(ctx context.Context) {
+	sub := l.client.Subscribe(ctx, channel)
+	defer sub.Close()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	messages := sub.Channel()
+	failed := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m, ok := <-messages:
+			if !ok {
+				messages = nil // closed with the client; what is left is the timer
+			} else if l.follow(m.Payload) {
+				timer.Reset(reloadSoon)
+			}
+		case <-timer.C:
+			err := l.reload(ctx)
+			if err != nil && !failed && ctx.Err() == nil {
+				l.log.Warn("the Bayes model could not be loaded", "error", err)
+			}
+			if failed = err != nil; failed {
+				timer.Reset(reloadRetry)
+			} else {
+				timer.Reset(reloadEvery)
+			}
+		}
+	}
+}
+
+func (l *Learner) reload(ctx context.Context) error {
+	if err := l.Load(ctx); err != nil {
+		return err
+	}
+	return l.expire(ctx)
+}
+
+// follow applies a delta of another process and says whether the model must be loaded instead.
+func (l *Learner) follow(payload string) (reload bool) {
+	var d delta
+	if json.Unmarshal([]byte(payload), &d) != nil {
+		return true
+	}
+	if d.Node == l.node {
+		return false
+	}
+	if d.Reload {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range d.Counts {
+		if _, ok := ParseClass(string(c)); !ok {
+			return true
+		}
+	}
+	d.apply(l.Model(), 1)
+	return false
+}
+
+// expire deletes the hashes that have just become too old.
+func (l *Learner) expire(ctx context.Context) error {
+	const lookBack = 3 // months in which no process may have run
+	now := l.now()
+	_, err := l.client.Pipelined(ctx, func(p store.Pipeliner) error {
+		for n := months; n < months+lookBack; n++ {
+			p.Unlink(ctx, hashKey(Ham, monthBefore(now, n)))
+			p.Unlink(ctx, hashKey(Spam, monthBefore(now, n)))
+		}
+		return nil
+	})
+	return err
+}
