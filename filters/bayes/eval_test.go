@@ -1,4 +1,4 @@
-package reputation
+package bayes_test
 
 import (
 	"bufio"
@@ -11,6 +11,7 @@ import (
 
 	"sekimori/filters/bayes"
 	"sekimori/internal/mime"
+	"sekimori/reputation"
 )
 
 // TestEval measures the model on mails that are not kept here: SEKIMORI_BAYES_EVAL names a file of lines
@@ -30,7 +31,7 @@ func TestEval(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	m := NewModel()
+	m := reputation.NewModel()
 	var parse, tokenise, score time.Duration
 	mails, tested, tokens := 0, 0, 0
 	for s := bufio.NewScanner(f); s.Scan(); {
@@ -48,7 +49,7 @@ func TestEval(t *testing.T) {
 		mails++
 		tokens += len(toks)
 		if w[0] == "train" {
-			c, _ := ParseClass(w[1])
+			c, _ := reputation.ParseClass(w[1])
 			m.Show(c, toks)
 			continue
 		}
