@@ -2,8 +2,6 @@ package rules
 
 import (
 	"embed"
-	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -132,36 +130,6 @@ func (l *loader) mode() {
 	}
 }
 
-// standard makes the lists that an administrator can just create.
-func (l *loader) standard() {
-	l.used = map[string]bool{}
-	for _, s := range standardLists {
-		l.vocab.lists[s.name] = newList(s.name)
-		l.used[s.name+".txt"] = true
-		if l.o.Dir != "" {
-			l.listFile(l.vocab.lists[s.name], s.name+".txt", s.kind, nil, 0)
-		}
-	}
-}
-
-// listFile reads a list; asked is the file that names it, nil for a standard list, which may be absent.
-func (l *loader) listFile(into *list, name string, kind listKind, asked *file, off int) {
-	path := name
-	if !filepath.IsAbs(name) {
-		path = filepath.Join(l.o.Dir, name)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		if asked != nil {
-			l.d.errorf(asked, off, "the list cannot be read: %s", err)
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			l.d.add(Error{File: path, Message: "the list cannot be read: " + err.Error()})
-		}
-		return
-	}
-	into.parse(newFile(path, filepath.Base(name), data), kind, l.d)
-}
-
 // read parses the built-in file and those of the directory, in name order.
 func (l *loader) read() []parsed {
 	version := l.o.Defaults
@@ -202,40 +170,6 @@ func (l *loader) read() []parsed {
 func (l *loader) parse(path, base string, data []byte) parsed {
 	f := newFile(path, base, data)
 	return parsed{f, parseTOML(f, l.d)}
-}
-
-// lists reads [lists] of one file; all files are read before any rule, so that a rule may use the list of another file.
-func (l *loader) lists(doc parsed) {
-	x := &decoder{env: l.env, d: l.d, f: doc.f}
-	e := doc.root.get("lists")
-	if !x.want(e, kindTable) {
-		return
-	}
-	for _, k := range e.val.tab.keys {
-		if !x.want(k, kindString) {
-			continue
-		}
-		if !isID(k.name) || strings.Contains(k.name, "-") {
-			x.errorf(k.off, "the name of a list is of letters, digits and _: %q", clip(k.name, 80))
-			continue
-		}
-		if l.vocab.lists[k.name] != nil {
-			x.errorf(k.off, "there is a list %q already%s", k.name, standardHint(k.name))
-			continue
-		}
-		l.vocab.lists[k.name] = newList(k.name)
-		l.used[k.val.str] = true
-		l.listFile(l.vocab.lists[k.name], k.val.str, anyEntries, doc.f, k.val.off)
-	}
-}
-
-func standardHint(name string) string {
-	for _, s := range standardLists {
-		if s.name == name {
-			return ": it is the file " + name + ".txt"
-		}
-	}
-	return ""
 }
 
 // decode reads everything else of one file.
@@ -288,111 +222,6 @@ func (l *loader) addRule(x *decoder, t *table) {
 		return
 	}
 	l.p.rules = append(l.p.rules, r)
-}
-
-func (l *loader) scores(x *decoder, e *entry) {
-	if !x.want(e, kindTable) {
-		return
-	}
-	for _, k := range e.val.tab.keys {
-		if _, ok := l.vocab.symbols[k.name]; !ok {
-			x.errorf(k.off, "unknown symbol %q%s", k.name, suggest(k.name, keysOf(l.vocab.symbols)))
-			continue
-		}
-		if x.want(k, kindFloat) {
-			if k.val.num < -1000 || k.val.num > 1000 {
-				x.errorf(k.val.off, "a score is between -1000 and 1000")
-			}
-			l.p.scores[k.name] = k.val.num
-		}
-	}
-}
-
-var thresholdNames = []string{"tag", "hold", "reject"}
-
-func (l *loader) policy(x *decoder, e *entry) {
-	if !x.want(e, kindTable) {
-		return
-	}
-	x.unknownKeys(e.val.tab, []string{"thresholds"}, "[policy] of a rule file")
-	t := e.val.tab.get("thresholds")
-	if !x.want(t, kindTable) {
-		return
-	}
-	limits := map[string]float64{}
-	x.unknownKeys(t.val.tab, thresholdNames, "thresholds")
-	for _, k := range t.val.tab.keys {
-		if slices.Contains(thresholdNames, k.name) && x.want(k, kindFloat) {
-			limits[k.name] = k.val.num
-		}
-	}
-	l.limits = limits
-}
-
-// disable takes rules out, once all are known.
-func (l *loader) disable() {
-	for _, id := range l.o.Disable {
-		l.disabled = append(l.disabled, disabledID{id: id})
-	}
-	var ids []string
-	for _, r := range l.p.rules {
-		ids = append(ids, r.id)
-	}
-	off := map[string]bool{}
-	for _, d := range l.disabled {
-		if !slices.Contains(ids, d.id) {
-			prefix := ""
-			if d.f == nil {
-				prefix = "policy.disable: "
-			}
-			l.d.errorf(d.f, d.off, "%sthere is no rule %q%s", prefix, d.id, suggest(d.id, ids))
-		}
-		off[d.id] = true
-	}
-	l.p.rules = slices.DeleteFunc(l.p.rules, func(r *rule) bool { return off[r.id] })
-}
-
-func (l *loader) setThresholds() {
-	limits := l.limits
-	if l.o.Thresholds != nil {
-		limits = l.o.Thresholds
-	}
-	for _, name := range keysOf(limits) {
-		a, ok := mail.ParseAction(name)
-		if !ok || !slices.Contains(thresholdNames, name) {
-			l.d.errorf(nil, 0, "policy.thresholds: unknown threshold %q: one of tag, hold, reject%s", name, suggest(name, thresholdNames))
-			continue
-		}
-		l.p.thresholds = append(l.p.thresholds, threshold{a, limits[name]})
-	}
-	slices.SortFunc(l.p.thresholds, func(a, b threshold) int { return int(b.action - a.action) })
-	for i := 1; i < len(l.p.thresholds); i++ {
-		if harsh, mild := l.p.thresholds[i-1], l.p.thresholds[i]; mild.points >= harsh.points {
-			l.d.warns = append(l.d.warns, Error{Message: fmt.Sprintf("thresholds: %s (%g) never applies, because %s begins at %g",
-				mild.action, mild.points, harsh.action, harsh.points)})
-		}
-	}
-}
-
-// unusedLists warns of files that look like lists and are read by nothing: a misspelt name would protect nobody.
-func (l *loader) unusedLists() {
-	if l.o.Dir == "" {
-		return
-	}
-	names := keysOf(l.used)
-	entries, err := os.ReadDir(l.o.Dir)
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		n := e.Name()
-		if e.IsDir() || strings.HasPrefix(n, ".") || strings.HasPrefix(n, "README") || strings.HasSuffix(n, "~") || filepath.Ext(n) == ".toml" || l.used[n] {
-			continue
-		}
-		if hint := suggest(n, names); hint != "" || filepath.Ext(n) == ".txt" {
-			l.d.warns = append(l.d.warns, Error{File: filepath.Join(l.o.Dir, n), Message: "no rule file names this list, so it is not read" + hint})
-		}
-	}
 }
 
 // Warnings returns what `rules check` notes: nothing that keeps the rules from being used.
