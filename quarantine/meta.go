@@ -93,6 +93,17 @@ func (r *record) rcpts() []RcptState {
 	return list
 }
 
+// changed returns when the last state was asked for.
+func (r *record) changed() time.Time {
+	last := r.Time
+	for _, s := range r.rcpts() {
+		if s.At.After(last) {
+			last = s.At
+		}
+	}
+	return last
+}
+
 // pick returns the mail's own recipients among those asked for; all when none was asked for.
 func (m *meta) pick(want []mail.Address) ([]mail.Address, error) {
 	if len(want) == 0 {

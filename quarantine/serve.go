@@ -152,7 +152,7 @@ func (q *Store) request(ctx context.Context, id string) error {
 		q.ended(r, done, StateReleased, g.by, g.at)
 	}
 	// The sweep deletes the octets after the grace, when nobody has any of it held.
-	due := store.Z{Score: float64(min(q.o.Now().Add(grace).UnixMilli(), r.Until.UnixMilli())), Member: id}
+	due := store.Z{Score: float64(min(r.changed().Add(grace).UnixMilli(), r.Until.UnixMilli())), Member: id}
 	if err := q.o.Store.Client().ZAdd(ctx, dueIndex, due).Err(); err != nil {
 		return err
 	}
