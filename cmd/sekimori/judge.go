@@ -132,7 +132,7 @@ func newJudge(ctx context.Context, cfg *config.Config, o judgeOptions) (*judge, 
 			degraded[dependency] = action
 		}
 	}
-	j.gate = gate.New(gate.Options{Chain: j.chain, Policy: j.policy, Degraded: degraded, Now: time.Now})
+	j.gate = gate.New(gate.Options{Chain: j.chain, Policy: j.policy, Degraded: degraded, Observe: cfg.Policy.Mode == "observe", Now: time.Now})
 	return j, nil
 }
 

@@ -53,7 +53,7 @@ var owners = map[string][]string{
 	"github.com/klauspost/compress":        {"quarantine", "internal/store"},
 	"golang.org/x/net/html":                {"internal/mime"},
 	"github.com/maypok86/otter":            {"internal/dns"},
-	"github.com/rs/xid":                    {"internal/front", "cmd/sekimori"},
+	"github.com/rs/xid":                    {"internal/front", "cmd/sekimori", "reputation"},
 	"golang.org/x/net/publicsuffix":        {"filters", "filters/bayes"},
 	"golang.org/x/text/encoding":           {"internal/mime"},
 	"golang.org/x/text/unicode/norm":       {"internal/mime", "filters/bayes"},

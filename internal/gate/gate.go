@@ -21,6 +21,7 @@ type Gate struct {
 	chain    *filters.Chain
 	policy   *rules.Policy
 	degraded map[string]mail.Action // dependency -> at least this, when a check that needs it could not look
+	observe  bool
 	now      func() time.Time
 }
 
@@ -29,12 +30,13 @@ type Options struct {
 	Chain    *filters.Chain
 	Policy   *rules.Policy
 	Degraded map[string]mail.Action
+	Observe  bool // policy.mode = "observe": Degraded does not apply, everything is delivered
 	Now      func() time.Time
 }
 
 // New returns a Gate.
 func New(o Options) *Gate {
-	return &Gate{chain: o.Chain, policy: o.Policy, degraded: o.Degraded, now: o.Now}
+	return &Gate{chain: o.Chain, policy: o.Policy, degraded: o.Degraded, observe: o.Observe, now: o.Now}
 }
 
 // Visit is one connection. Its methods are called by one goroutine, in the order of the dialogue.
@@ -220,7 +222,7 @@ func onlyFacts(outcomes []mail.Outcome) map[string]any {
 // degrade applies [degraded]: when a check could not look because of a dependency for which the administrator wants mail
 // deferred or held, the verdict is at least that. A final verdict (an allow list, a rejection) stands.
 func (g *Gate) degrade(v mail.Verdict, tx *mail.Transaction) mail.Verdict {
-	if len(g.degraded) == 0 || v.Final {
+	if len(g.degraded) == 0 || v.Final || g.observe {
 		return v
 	}
 	for _, o := range tx.Outcomes {

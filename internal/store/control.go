@@ -94,7 +94,7 @@ func (g *gate) exec(s *session) *batch {
 		volatile, _ := isVolatile(cmd.keysOf(args))
 		args = absolute(args, g.now, g.tick)
 		g.dispatch(s.peer, args)
-		if cmd.kind != read {
+		if cmd.kind != read && cmd.kind != control {
 			g.written++
 			if !volatile {
 				logged = append(logged, args)

@@ -84,7 +84,8 @@ func (g *gate) do(s *session, args []string) *batch {
 		s.peer.WriteError(why)
 		return nil
 	}
-	if s.multi && cmd.kind != control {
+	// PUBLISH goes with the transaction: a subscriber hears of what was done, and of nothing else.
+	if s.multi && (cmd.kind != control || name == "PUBLISH") {
 		s.queue = append(s.queue, args)
 		s.peer.WriteInline("QUEUED")
 		return nil
