@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,10 +13,9 @@ import (
 
 // dotOnce answers the first final dot with one thing and later ones as usual.
 func dotOnce(answer string) func(verb, line string) string {
-	first := true
+	var later atomic.Bool
 	return func(verb, _ string) string {
-		if verb == "." && first {
-			first = false
+		if verb == "." && !later.Swap(true) {
 			return answer
 		}
 		return ""

@@ -1,0 +1,163 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sekimori/internal/config"
+	"sekimori/internal/mail"
+	"sekimori/internal/spool"
+)
+
+// world is a relay with its backends inside a synctest bubble.
+type world struct {
+	t       *testing.T
+	relay   *Relay
+	spool   *spool.Spool
+	cfg     *config.Config
+	servers map[string]*fakeServer // by host:port
+	free    int64
+	stop    func()
+
+	mu     sync.Mutex
+	failed []Failure
+}
+
+// run makes the world of the given backends (s1.test:25 and so on, of the domain example.jp) and runs test in it.
+func run(t *testing.T, servers []*fakeServer, test func(w *world)) {
+	t.Helper()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, servers: map[string]*fakeServer{}, free: 1 << 40}
+		w.cfg = &config.Config{Hostname: "mx.test"}
+		d := config.Domain{Names: []string{"example.jp"}}
+		for i, s := range servers {
+			ip := fmt.Sprintf("192.0.2.%d", i+1)
+			scheme := "smtp"
+			if s.lmtp {
+				scheme = "lmtp"
+			}
+			d.Backends = append(d.Backends, config.Backend{URL: scheme + "://" + ip + ":25", Priority: i, Weight: 1, TLS: config.BackendTLS{Mode: "none"}})
+			w.servers[ip+":25"] = s
+		}
+		w.cfg.Domains = []config.Domain{d}
+		w.start(dir)
+		test(w)
+		w.end()
+	})
+}
+
+func (w *world) start(dir string) {
+	w.t.Helper()
+	var err error
+	w.spool, err = spool.Open(dir, spool.Options{DiskReserve: 1000, FreeDisk: func(string) (int64, error) { return w.free, nil }})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.relay, err = New(Options{
+		Config: w.cfg, Spool: w.spool, Log: slog.New(slog.NewTextHandler(w.t.Output(), nil)),
+		Rand: func() float64 { return 0.5 },
+		Dial: func(ctx context.Context, _, addr string) (net.Conn, error) {
+			if s := w.servers[addr]; s != nil {
+				return s.dial(ctx)
+			}
+			return nil, errors.New("no route to " + addr)
+		},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.relay.OnFailed = func(_ context.Context, f Failure) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.failed = append(w.failed, f)
+		return nil
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { w.relay.Run(ctx); close(done) }()
+	w.stop = func() { cancel(); <-done }
+	synctest.Wait()
+}
+
+// end closes everything, at once.
+func (w *world) end() {
+	w.stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	w.relay.Close(ctx)
+	w.spool.Close()
+	time.Sleep(2 * time.Hour) // lets the scripted servers end
+}
+
+const octets = "From: a@b\r\nSubject: \x93\xfa\x96{\r\n\r\n.dot\r\n..\r\nline\r\n.\r\nend\r\n"
+
+func envelope(id string, rcpts ...string) Envelope {
+	env := Envelope{ID: id, From: mail.Address{Local: "a", Domain: "sender.test"}, Content: mail.Content{[]byte(octets[:11]), []byte(octets[11:])}, EightBit: true}
+	for _, r := range rcpts {
+		var a mail.Address
+		a.UnmarshalText([]byte(r))
+		env.Rcpts = append(env.Rcpts, a)
+	}
+	return env
+}
+
+// deliver delivers and returns the states as one string.
+func (w *world) deliver(id string, rcpts ...string) string {
+	w.t.Helper()
+	answers, err := w.relay.Deliver(context.Background(), envelope(id, rcpts...))
+	if err != nil {
+		return "error: " + err.Error()
+	}
+	var states []string
+	for i, a := range answers {
+		if a.Rcpt.String() != rcpts[i] {
+			w.t.Errorf("answer %d is for %s", i, a.Rcpt)
+		}
+		s := a.State
+		if a.State == Refused {
+			s += " " + a.Reply.String()
+		}
+		states = append(states, s)
+	}
+	return strings.Join(states, ", ")
+}
+
+func (w *world) want(what, got, want string) {
+	w.t.Helper()
+	if got != want {
+		w.t.Errorf("%s: got %q, want %q", what, got, want)
+	}
+}
+
+func (w *world) wantInt(what string, got, want int) {
+	w.t.Helper()
+	if got != want {
+		w.t.Errorf("%s: got %d, want %d", what, got, want)
+	}
+}
+
+// queued returns the spool's entries as "id state rcpt=status …".
+func (w *world) queued() string {
+	list, err := w.spool.List(spool.KindQueue)
+	if err != nil {
+		w.t.Error(err)
+	}
+	var lines []string
+	for _, e := range list {
+		l := e.ID + " " + e.State
+		for _, c := range e.Rcpts {
+			l += " " + c.Addr.Local + "=" + c.Status
+		}
+		lines = append(lines, l)
+	}
+	return strings.Join(lines, "; ")
+}
