@@ -3,7 +3,6 @@ package relay
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -238,7 +237,7 @@ func (r *Relay) try(ctx context.Context, s *set, j *job, end time.Time) result {
 
 // blame opens the breaker of a backend when that is due, and starts looking for when it lives again.
 func (r *Relay) blame(b backend, res result) {
-	if !res.blame || errors.Is(res.err, errClosed) || !b.health().fail(res.hard, res.err) {
+	if !res.blame || r.base.Err() != nil || !b.health().fail(res.hard, res.err) {
 		return
 	}
 	r.Counters.Deaths.Add(1)
