@@ -144,18 +144,17 @@ func guess(b []byte) string {
 	if multi, bad := utf8Faults(sample); multi >= 2 && bad*10 <= multi {
 		return strings.ToValidUTF8(string(b), "\uFFFD")
 	}
-	sj, sjKana := sjisFaults(sample)
-	euc := eucFaults(sample)
 	high := 0
 	for _, c := range sample {
 		if c >= 0x80 {
 			high++
 		}
 	}
+	sj, euc := readSJIS(sample), eucFaults(sample)
 	switch {
-	case euc*20 <= high && high >= 2 && (euc < sj || euc == sj && sjKana*2 > high):
+	case high >= 2 && euc*20 <= high && (euc < sj.bad || euc == 0 && sj.kana*3 >= high):
 		return decodeEUC(b)
-	case sj*20 <= high && high >= 2 && !(sjKana == high && high < 4):
+	case high >= 2 && sj.bad*20 <= high && sj.japanese():
 		return decodeWith(japanese.ShiftJIS, b)
 	}
 	return decodeWith(charmap.Windows1252, b)
@@ -188,28 +187,42 @@ func utf8Faults(b []byte) (multi, bad int) {
 	return multi, bad
 }
 
-// sjisFaults counts octets that are no Shift_JIS, and those that are half-width katakana in it (which any EUC text
-// seems to be full of).
-func sjisFaults(b []byte) (bad, kana int) {
+// sjisReading is how octets look when they are read as Shift_JIS.
+type sjisReading struct {
+	bad      int // octets that are none
+	kana     int // half-width katakana, of which any EUC text seems to be full
+	double   int // characters of two octets
+	adjacent int // of these, those that follow another directly
+}
+
+// japanese tells text in Shift_JIS from text in a European charset, whose accented letters and quotes stand alone.
+func (s sjisReading) japanese() bool {
+	return s.double >= 2 && s.adjacent*2 >= s.double || s.double == 0 && s.kana >= 4
+}
+
+func readSJIS(b []byte) (s sjisReading) {
+	last := -2 // where the last character of two octets began
 	for i := 0; i < len(b); i++ {
 		c := b[i]
 		switch {
 		case c < 0x80:
 		case c >= 0xA1 && c <= 0xDF:
-			kana++
+			s.kana++
 		case c == 0x80 || c == 0xA0 || c >= 0xFD:
-			bad++
+			s.bad++
 		case i+1 == len(b):
+		case b[i+1] < 0x40 || b[i+1] == 0x7F || b[i+1] > 0xFC:
+			s.bad++
 		default:
-			d := b[i+1]
-			if d < 0x40 || d == 0x7F || d > 0xFC {
-				bad++
-			} else {
-				i++
+			s.double++
+			if last == i-2 {
+				s.adjacent++
 			}
+			last = i
+			i++
 		}
 	}
-	return bad, kana
+	return s
 }
 
 func eucFaults(b []byte) (bad int) {

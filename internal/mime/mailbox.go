@@ -111,6 +111,8 @@ func (p *mailboxParser) end() {
 	raw, name := phrase, ""
 	if p.hasAng {
 		raw, name = strings.TrimSpace(p.angle), phrase
+	} else if strings.HasPrefix(phrase, `"`) && strings.Contains(phrase, `"@`) {
+		raw = phrase // a quoted local part may hold spaces
 	} else if at := strings.LastIndexByte(phrase, '@'); at >= 0 && strings.ContainsAny(phrase, " ") {
 		raw, name = barePhrase(phrase, at)
 	}
