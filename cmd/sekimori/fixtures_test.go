@@ -22,7 +22,7 @@ import (
 // held returns what `quarantine list --json` prints.
 func (g *gateway) held() []map[string]any {
 	g.t.Helper()
-	out, code := g.command("quarantine", "list", "--json")
+	out, code := g.command("quarantine", "list", "--json", "--limit", "0")
 	if code != 0 {
 		g.t.Fatalf("quarantine list: exit %d\n%s", code, out)
 	}
