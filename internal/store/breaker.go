@@ -180,7 +180,7 @@ func failure(err error, took, timeout time.Duration) (failed, known bool) {
 			}
 		}
 		return false, true
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &ne) && ne.Timeout():
 		return true, took >= timeout/2
 	case strings.Contains(err.Error(), "can't marshal"):
 		return false, false
