@@ -35,8 +35,9 @@ func (w *world) play(said io.Reader) string {
 		w.t.Fatal("not let in")
 	}
 	done := make(chan struct{})
+	x.onClose(func() { close(done) }) // runs last
 	x.onClose(w.srv.limits.leave)
-	x.onClose(func() { w.srv.leave(x); close(done) })
+	x.onClose(func() { w.srv.leave(x) })
 	x.visit = w.srv.opts.Gate.Accept(x.ctx, x.session)
 	if !w.srv.pass.give(x) {
 		w.t.Fatal("not taken")
