@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -186,12 +184,3 @@ func TestDrain(t *testing.T) {
 	g.run()
 	allThere(t, g, acked)
 }
-
-func decodeJSON(t *testing.T, s string, into any) {
-	t.Helper()
-	if err := json.Unmarshal([]byte(s), into); err != nil {
-		t.Fatalf("%v in %s", err, s)
-	}
-}
-
-var _ = os.Getenv

@@ -334,9 +334,6 @@ func send(t *testing.T, addr, clientIP, helo, from, rcpt string, msg []byte) str
 	return c.data(msg)
 }
 
-// crlf turns LF line ends into CRLF.
-func crlf(s string) []byte { return []byte(strings.ReplaceAll(s, "\n", "\r\n")) }
-
 // maildir returns the mails of a Maildir tree, waiting until there are at least n.
 func maildir(t *testing.T, dir string, n int) [][]byte {
 	t.Helper()

@@ -23,7 +23,6 @@ type gatewayOptions struct {
 	on    []string // checks that are on; nil: all
 	rules string   // one rule file
 	extra string   // further configuration
-	train bool
 }
 
 func startGateway(t *testing.T, o gatewayOptions) *gateway {
