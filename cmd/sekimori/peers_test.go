@@ -143,7 +143,7 @@ mode = "observe"
 	}
 	for name, m := range sent {
 		lf := bytes.ReplaceAll(m, []byte("\r\n"), []byte("\n"))
-		if _, body, ok := bytes.Cut(lf, []byte("\n\n")); ok && !bytes.HasPrefix(lf, []byte("\n")) && !bytes.Contains(lf, []byte("\nMessage-ID: ")) {
+		if _, body, ok := bytes.Cut(lf, []byte("\n\n")); ok && !bytes.HasPrefix(lf, []byte("\n")) && (!bytes.Contains(lf, []byte("\nMessage-ID: ")) || !bytes.Contains(lf, []byte("\nDate: "))) {
 			lf = append([]byte("\n\n"), body...) // Postfix adds what is missing to the end of the header
 		}
 		if !slices.ContainsFunc(got, func(g []byte) bool { return bytes.HasSuffix(g, lf) }) {

@@ -66,7 +66,7 @@ func (z *zoneServer) load(t *testing.T, zone map[string][]yaml.Node) {
 	defer z.mu.Unlock()
 	z.rrs, z.mute = map[string][]dns.RR{}, map[string]bool{}
 	for name, records := range zone {
-		owner := strings.ReplaceAll(strings.ToLower(dns.Fqdn(name)), " ", `\032`)
+		owner := strings.ReplaceAll(strings.ToLower(dns.Fqdn(name)), " ", `\ `)
 		z.rrs[owner] = nil
 		hasTXT := slices.ContainsFunc(records, func(n yaml.Node) bool { m := map[string]yaml.Node{}; _ = n.Decode(&m); _, ok := m["TXT"]; return ok })
 		for _, n := range records {
