@@ -111,6 +111,9 @@ type Store struct {
 	mu    sync.Mutex // one of Run's tasks at a time; guards what follows
 	retry map[string]retry
 	next  map[string]time.Time // of Run's slower tasks
+
+	doneMu sync.Mutex
+	done   []any // intents that are fulfilled
 }
 
 type retry struct {

@@ -47,7 +47,7 @@ func (q *Store) adopt(ctx context.Context, keys []string) error {
 			continue
 		}
 		if err == nil {
-			err = q.index(ctx, id, r.Rcpts, r.Time, r.Until)
+			err = q.reindex(ctx, r)
 		}
 		if err != nil {
 			return err

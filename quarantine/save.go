@@ -29,15 +29,12 @@ func (q *Store) save(ctx context.Context, h *Held, p *packed, states map[string]
 	if until.Before(now) {
 		until = now
 	}
-	intent := h.ID + " " + p.hash
-	// The intent comes first: whatever a crash leaves behind is found by it.
-	if err := c.ZAdd(ctx, intentsKey, store.Z{Score: float64(now.UnixMilli()), Member: intent}).Err(); err != nil {
+	wrote, err := q.saveBody(ctx, h.ID, p, until.Add(backstop))
+	if err != nil {
 		return full(q.o.Store, err)
 	}
 	octets := p.own
-	if wrote, err := q.saveBody(ctx, h.ID, p, until.Add(backstop)); err != nil {
-		return full(q.o.Store, err)
-	} else if wrote {
+	if wrote {
 		octets += p.zsize
 	}
 	m, err := json.Marshal(meta{Held: *h, Until: until, Hash: p.hash, ZSize: p.zsize, Own: p.own})
@@ -52,34 +49,61 @@ func (q *Store) save(ctx context.Context, h *Held, p *packed, states map[string]
 		}
 		args = append(args, "s:"+r.Key(), s)
 	}
-	n, err := q.scripts.commit.Run(ctx, c, []string{mailKey(h.ID), headKey(h.ID)}, args...).Int()
+	// One round trip, but only the commit counts: from its success on the mail is safe.
+	pipe := c.Pipeline()
+	commit := q.scripts.commit.Eval(ctx, pipe, []string{mailKey(h.ID), headKey(h.ID)}, args...)
+	q.index(ctx, pipe, h.ID, h.Rcpts, h.Time, until)
+	pipe.IncrBy(ctx, usedKey, octets) // an estimate between two repairs
+	_, err = pipe.Exec(ctx)
+	if cerr := commit.Err(); cerr != nil {
+		return full(q.o.Store, cerr)
+	}
 	if err != nil {
-		return full(q.o.Store, err)
-	}
-	if n == 1 {
-		c.IncrBy(ctx, usedKey, octets) // an estimate between two sweeps; an error is no loss
-	}
-	// From here on the mail is safe: what is missing of the indexes is repaired with the help of the intent.
-	if err := q.index(ctx, h.ID, h.Rcpts, h.Time, until); err != nil {
 		q.o.Log.Warn("quarantine: the indexes of a mail will be written later", "id", h.ID, "error", err)
 		return nil
 	}
-	c.ZRem(ctx, intentsKey, intent)
+	q.indexed(intent(h.ID, p.hash))
 	return nil
 }
 
-// index writes the indexes of one mail; all commands can be repeated.
-func (q *Store) index(ctx context.Context, id string, rcpts []mail.Address, at, due time.Time) error {
+func intent(id, hash string) string { return id + " " + hash }
+
+// index adds to the pipe what writes the indexes of one mail; all of it can be repeated.
+func (q *Store) index(ctx context.Context, pipe store.Pipeliner, id string, rcpts []mail.Address, at, due time.Time) {
 	score := float64(at.UnixMilli())
-	pipe := q.o.Store.Client().Pipeline()
 	pipe.ZAdd(ctx, timeIndex, store.Z{Score: score, Member: id})
 	pipe.ZAddNX(ctx, dueIndex, store.Z{Score: float64(due.UnixMilli()), Member: id})
 	for _, r := range rcpts {
 		pipe.ZAdd(ctx, rcptIndex(r), store.Z{Score: score, Member: id})
 		pipe.PExpireAt(ctx, rcptIndex(r), q.o.Now().Add(q.o.Retention+backstop))
 	}
+}
+
+func (q *Store) reindex(ctx context.Context, r *record) error {
+	pipe := q.o.Store.Client().Pipeline()
+	q.index(ctx, pipe, r.ID, r.Rcpts, r.Time, r.Until)
 	_, err := pipe.Exec(ctx)
 	return err
+}
+
+// indexed remembers that an intent is fulfilled; Tick takes such ones away together, so that no hold waits for it.
+func (q *Store) indexed(intent string) {
+	q.doneMu.Lock()
+	defer q.doneMu.Unlock()
+	if len(q.done) < 10*sweepMost { // the others are found by the sweep
+		q.done = append(q.done, intent)
+	}
+}
+
+func (q *Store) forgetIntents(ctx context.Context) error {
+	q.doneMu.Lock()
+	done := q.done
+	q.done = nil
+	q.doneMu.Unlock()
+	if len(done) == 0 {
+		return nil
+	}
+	return q.o.Store.Client().ZRem(ctx, intentsKey, done...).Err()
 }
 
 func (q *Store) unindex(ctx context.Context, id string, rcpts []mail.Address) error {
@@ -95,25 +119,24 @@ func (q *Store) unindex(ctx context.Context, id string, rcpts []mail.Address) er
 
 // saveBody makes the mail a user of its body, which is written unless it is there already.
 func (q *Store) saveBody(ctx context.Context, id string, p *packed, until time.Time) (wrote bool, err error) {
-	c := q.o.Store.Client()
 	for range 4 {
-		have, err := c.HMGet(ctx, bodyKey(p.hash), "nonce", "n").Result()
-		if err != nil {
+		pipe := q.o.Store.Client().Pipeline()
+		// The intent comes first: whatever a crash leaves behind is found by it.
+		pipe.ZAdd(ctx, intentsKey, store.Z{Score: float64(q.o.Now().UnixMilli()), Member: intent(id, p.hash)})
+		look := pipe.HMGet(ctx, bodyKey(p.hash), "nonce", "n")
+		if _, err := pipe.Exec(ctx); err != nil {
 			return false, err
 		}
-		nonce, n := id, len(p.pieces)
-		there := have[0] != nil && have[1] != nil
+		have := look.Val()
+		nonce, n, there := id, len(p.pieces), have[0] != nil && have[1] != nil
 		if there {
 			nonce = fmt.Sprint(have[0])
 			n, err = strconv.Atoi(fmt.Sprint(have[1]))
 			if err != nil || n < 1 || n > maxRaw/pieceSize {
 				return false, fmt.Errorf("quarantine: body %s has %q pieces", p.hash, have[1])
 			}
-		} else if err := q.putPieces(ctx, p, pieceKeys(p.hash, nonce, n)); err != nil {
-			return false, err
 		}
-		keys := append([]string{bodyKey(p.hash), usersKey(p.hash)}, pieceKeys(p.hash, nonce, n)...)
-		got, err := q.scripts.acquire.Run(ctx, c, keys, id, until.UnixMilli(), q.o.Now().UnixMilli(), nonce, p.zsize, n).Int()
+		got, err := q.acquire(ctx, id, p, until, nonce, n, !there)
 		if err != nil {
 			return false, err
 		}
@@ -124,21 +147,24 @@ func (q *Store) saveBody(ctx context.Context, id string, p *packed, until time.T
 	return false, errors.New("quarantine: the body is written and deleted by others all the time")
 }
 
-func (q *Store) putPieces(ctx context.Context, p *packed, keys []string) error {
+// acquire runs acquireLua, and before it writes the pieces when write is true: the last of them in the same round trip.
+func (q *Store) acquire(ctx context.Context, id string, p *packed, until time.Time, nonce string, n int, write bool) (int, error) {
 	pipe := q.o.Store.Client().Pipeline()
-	for i, piece := range p.pieces {
-		pipe.Set(ctx, keys[i], piece, pieceLife)
-		if i%8 == 7 { // 4 MiB at a time
+	keys := pieceKeys(p.hash, nonce, n)
+	for i := 0; write && i < len(p.pieces); i++ {
+		if i%8 == 0 && i > 0 { // 4 MiB at a time
 			if _, err := pipe.Exec(ctx); err != nil {
-				return err
+				return 0, err
 			}
 		}
+		pipe.Set(ctx, keys[i], p.pieces[i], pieceLife)
 	}
-	if pipe.Len() == 0 {
-		return nil
+	keys = append([]string{bodyKey(p.hash), usersKey(p.hash)}, keys...)
+	got := q.scripts.acquire.Eval(ctx, pipe, keys, id, until.UnixMilli(), q.o.Now().UnixMilli(), nonce, p.zsize, n)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return 0, err
 	}
-	_, err := pipe.Exec(ctx)
-	return err
+	return got.Int()
 }
 
 // dropBody ends the mail's use of its body and reports whether nobody else uses it, so that it is deleted. It can be repeated.

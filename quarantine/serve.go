@@ -72,6 +72,7 @@ func (q *Store) Tick(ctx context.Context) {
 	q.task("files", q.fileRequests(ctx))
 	q.task("requests", q.requests(ctx))
 	q.task("pending", q.movePending(ctx))
+	q.task("fulfilled", q.forgetIntents(ctx))
 	for _, slow := range []struct {
 		name  string
 		every time.Duration

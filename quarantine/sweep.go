@@ -98,7 +98,7 @@ func (q *Store) intents(ctx context.Context) error {
 		case errors.Is(err, ErrNotFound):
 			_, err = q.dropBody(ctx, id, hash)
 		case err == nil && !r.fin:
-			err = q.index(ctx, id, r.Rcpts, r.Time, r.Until)
+			err = q.reindex(ctx, r)
 		}
 		if err == nil {
 			err = c.ZRem(ctx, intentsKey, intent).Err()
