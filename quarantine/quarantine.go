@@ -85,6 +85,9 @@ type Options struct {
 	Spool     *spool.Spool // of the running serve; nil: Hold and Run are not possible
 	SpoolDir  string       // data_dir/spool; where commands leave requests and look for pending holds; "" with Spool set: its own
 	Deliverer Deliverer
+	// Route groups recipients whose mail stands in one entry of the relay's queue (relay.Route); each group is a release of
+	// its own, so that a hand-over is whole or not at all. nil: every recipient alone.
+	Route     func([]mail.Address) [][]mail.Address
 	Node      string        // name of this host, the same after a restart, for claims
 	Retention time.Duration // default 14 days
 	Quota     int64         // octets in the store; 0: none
@@ -137,6 +140,9 @@ func New(o Options) (*Store, error) {
 	}
 	if o.OnEnd == nil {
 		o.OnEnd = func(End) {}
+	}
+	if o.Route == nil {
+		o.Route = alone
 	}
 	if o.Node == "" {
 		o.Node = "localhost"

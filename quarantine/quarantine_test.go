@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -239,6 +240,38 @@ func TestCrashAfterHandOver(t *testing.T) {
 	g.out.only(t)
 	if got := g.state(t, "m1"); got != "released released " || g.out.puts != 2 {
 		t.Error(got, g.out.puts)
+	}
+}
+
+// TestCrashBetweenBackends interrupts a hand-over whose recipients have different backends after the first of them.
+func TestCrashBetweenBackends(t *testing.T) {
+	g := newRig(t, config.Redis{}, func(o *Options) { o.Route = nil })
+	ctx := t.Context()
+	g.hold(t, sample("m1", "text\r\n"))
+	if _, err := g.Release(ctx, "m1", nil, "sato"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := g.record(ctx, "m1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := releases(r)[0]
+	first.rcpts = first.rcpts[:1]
+	if err := g.handOver(ctx, r, first); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Recover(ctx); err != nil {
+		t.Fatal(err)
+	}
+	var to []string
+	for _, rcpts := range g.out.to {
+		for _, a := range rcpts {
+			to = append(to, a.Key())
+		}
+	}
+	slices.Sort(to)
+	if d := cmp.Diff([]string{"ito@example.jp", "sato@example.jp"}, to); d != "" {
+		t.Error(d)
 	}
 }
 

@@ -223,29 +223,41 @@ func (q *Store) handOver(ctx context.Context, r *record, g group) error {
 	return q.deliver(ctx, &r.Held, g, trace, body)
 }
 
-// deliver gives one release to the relay: our header fields on top, then the octets as they came.
+// alone puts every recipient into a group of its own.
+func alone(rcpts []mail.Address) [][]mail.Address {
+	list := make([][]mail.Address, len(rcpts))
+	for i := range rcpts {
+		list[i] = rcpts[i : i+1 : i+1]
+	}
+	return list
+}
+
+// deliver gives the releases of one request to the relay: our header fields on top, then the octets as they came. A part that
+// the relay has already is known there by its id.
 func (q *Store) deliver(ctx context.Context, h *Held, g group, trace []byte, body mail.Content) error {
 	mark := fmt.Sprintf("X-Sekimori-Released: %s\r\n by %s\r\n at %s\r\n", h.ID, cmp.Or(cleanBy(g.by), "unknown"), g.at.UTC().Format(time.RFC3339))
-	err := q.o.Deliverer.Queue(ctx, Release{
-		ID: releaseID(h.ID, g), From: h.From, Rcpts: g.rcpts,
-		Content:  append(mail.Content{[]byte(mark), trace}, body...),
-		EightBit: h.EightBit, UTF8: h.UTF8,
-	})
-	if errors.Is(err, spool.ErrExists) {
-		return nil
+	for _, rcpts := range q.o.Route(g.rcpts) {
+		err := q.o.Deliverer.Queue(ctx, Release{
+			ID: releaseID(h.ID, g.state, rcpts), From: h.From, Rcpts: rcpts,
+			Content:  append(mail.Content{[]byte(mark), trace}, body...),
+			EightBit: h.EightBit, UTF8: h.UTF8,
+		})
+		if err != nil && !errors.Is(err, spool.ErrExists) {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // releaseID is the same whenever the same release is handed over: the queue then knows it.
-func releaseID(id string, g group) string {
+func releaseID(id, state string, rcpts []mail.Address) string {
 	sum := sha256.New()
-	keys := make([]string, 0, len(g.rcpts))
-	for _, a := range g.rcpts {
+	keys := make([]string, 0, len(rcpts))
+	for _, a := range rcpts {
 		keys = append(keys, a.Key())
 	}
 	slices.Sort(keys)
-	sum.Write([]byte(g.state + "\n" + strings.Join(keys, "\n")))
+	sum.Write([]byte(state + "\n" + strings.Join(keys, "\n")))
 	return id + "-r" + hex.EncodeToString(sum.Sum(nil)[:5])
 }
 
