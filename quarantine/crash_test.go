@@ -214,7 +214,7 @@ func TestRestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		out := &relayed{mail: map[string][]byte{}, to: map[string][]mail.Address{}}
-		q, err := New(Options{Store: st, Spool: sp, Deliverer: out, Now: func() time.Time { return now }})
+		q, err := New(Options{Store: st, Spool: sp, Deliverer: out, Now: func() time.Time { return now }, Route: together})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -99,7 +99,7 @@ func newRig(t testing.TB, r config.Redis, change ...func(*Options)) *rig {
 	t.Cleanup(func() { _ = sp.Close() })
 	g.store, g.spool = st, sp
 	o := Options{
-		Store: st, Spool: sp, Deliverer: g.out, Node: "mx1", Route: func(a []mail.Address) [][]mail.Address { return [][]mail.Address{a} }, Now: g.clock.now, Log: slog.New(slog.DiscardHandler),
+		Store: st, Spool: sp, Deliverer: g.out, Node: "mx1", Route: together, Now: g.clock.now, Log: slog.New(slog.DiscardHandler),
 		OnEnd: func(e End) { g.ends = append(g.ends, e) },
 	}
 	for _, f := range change {
@@ -240,3 +240,6 @@ func big(n int, seed uint64) string {
 	}
 	return b.String()
 }
+
+// together is a Route to one backend.
+func together(a []mail.Address) [][]mail.Address { return [][]mail.Address{a} }
