@@ -3,14 +3,8 @@ package filters
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
 	"net/netip"
-	"os"
-	"slices"
 	"strconv"
-	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/oschwald/geoip2-golang/v2"
@@ -21,8 +15,9 @@ import (
 var geoipSpec = Spec{
 	Name:   "geoip",
 	Stages: []mail.Stage{mail.Connect},
-	// A country weighs what [filters.geoip.scores] says of it, by default nothing.
-	Symbols: []mail.Symbol{{Name: "GEOIP_COUNTRY", Score: 1}, {Name: "GEOIP_ASN", Score: 0}},
+	// Where a mail comes from is said of every mail and weighs nothing; GEOIP_SCORE weighs what [filters.geoip.scores] says
+	// of the country.
+	Symbols: []mail.Symbol{{Name: "GEOIP_COUNTRY"}, {Name: "GEOIP_SCORE", Score: 1}, {Name: "GEOIP_ASN"}},
 	Facts: []mail.Fact{
 		{Name: "geoip.country", Type: mail.String, Stage: mail.Connect},
 		{Name: "geoip.registered", Type: mail.String, Stage: mail.Connect},
@@ -58,19 +53,17 @@ func newGeoIP(ctx context.Context, env Env) (Check, error) {
 		env.Off("no database is configured")
 		return nil, nil
 	}
-	g := &geoip{scores: map[string]float64{}}
-	for code, points := range cfg.Scores {
-		if len(code) != 2 || strings.ToUpper(code) != code {
-			return nil, env.Config.Errorf("scores."+code, "%q is not a country code such as JP", code)
-		}
-		g.scores[code] = points
+	scores, err := cfg.scores(env)
+	if err != nil {
+		return nil, err
 	}
+	g := &geoip{scores: scores}
 	var errs []error
 	open := func(key, path string, try func(*geoip2.Reader) error) *mmdb {
 		if path == "" {
 			return nil
 		}
-		m := &mmdb{path: env.Config.Path(path), try: try, log: env.Log, warn: env.Warn}
+		m := &mmdb{key: "geoip." + key, path: env.Config.Path(path), try: try, log: env.Log, warn: env.Warn}
 		if err := m.load(); err != nil {
 			errs = append(errs, env.Config.Errorf(key, "%v", err))
 		}
@@ -84,6 +77,20 @@ func newGeoIP(ctx context.Context, env Env) (Check, error) {
 	}
 	go g.watch(ctx)
 	return g, nil
+}
+
+// scores checks the points by country: codes are those of ISO 3166-1, in upper case as the databases have them.
+func (c geoipConfig) scores(env Env) (map[string]float64, error) {
+	if len(c.Scores) > 0 && c.Country == "" {
+		return nil, env.Config.Errorf("scores", "need a country database: give country")
+	}
+	var errs []error
+	for code := range c.Scores {
+		if len(code) != 2 || code[0] < 'A' || code[0] > 'Z' || code[1] < 'A' || code[1] > 'Z' {
+			errs = append(errs, env.Config.Errorf("scores."+code, "%q is not a country code such as JP", code))
+		}
+	}
+	return c.Scores, errors.Join(errs...)
 }
 
 func (g *geoip) watch(ctx context.Context) {
@@ -104,93 +111,53 @@ func (g *geoip) watch(ctx context.Context) {
 func (g *geoip) Check(_ context.Context, tx *mail.Transaction) (mail.Result, error) {
 	var res mail.Result
 	addr := tx.Session.Client
+	if !isPublic(addr) {
+		return mail.Result{Skipped: "private address"}, nil
+	}
 	if g.country != nil {
-		c, err := g.country.reader.Load().Country(addr)
-		if err != nil {
-			return res, fmt.Errorf("country: %w", err)
-		}
-		code := c.Country.ISOCode
-		res.Facts = append(res.Facts, mail.FactValue{Name: "geoip.country", Value: code},
-			mail.FactValue{Name: "geoip.registered", Value: c.RegisteredCountry.ISOCode})
-		if points := g.scores[code]; code != "" && points != 0 {
-			res.Findings = append(res.Findings, mail.Finding{Symbol: "GEOIP_COUNTRY", Weight: points,
-				Evidence: []mail.Evidence{{Key: "ip", Value: addr.String()}, {Key: "country", Value: code}}})
+		if err := g.addCountry(&res, addr); err != nil {
+			return mail.Result{}, err
 		}
 	}
 	if g.asn != nil {
-		a, err := g.asn.reader.Load().ASN(addr)
-		if err != nil {
-			return res, fmt.Errorf("asn: %w", err)
-		}
-		res.Facts = append(res.Facts, mail.FactValue{Name: "geoip.asn", Value: int(a.AutonomousSystemNumber)},
-			mail.FactValue{Name: "geoip.as_org", Value: a.AutonomousSystemOrganization})
-		if a.AutonomousSystemNumber != 0 {
-			res.Findings = append(res.Findings, mail.Finding{Symbol: "GEOIP_ASN", Evidence: []mail.Evidence{
-				{Key: "ip", Value: addr.String()}, {Key: "asn", Value: strconv.FormatUint(uint64(a.AutonomousSystemNumber), 10)},
-				{Key: "org", Value: a.AutonomousSystemOrganization},
-			}})
+		if err := g.addASN(&res, addr); err != nil {
+			return mail.Result{}, err
 		}
 	}
 	return res, nil
 }
 
-// mmdb is one database file. The library must not read a file that may be rewritten in place, so it is read into memory
-// whole, tried, and swapped in; the old one is left to the garbage collector, since look-ups may still be in it.
-type mmdb struct {
-	path   string
-	try    func(*geoip2.Reader) error
-	log    *slog.Logger
-	warn   func(key, message string)
-	reader atomic.Pointer[geoip2.Reader]
-	seen   fileMark // of the last attempt to load
-}
-
-// fileMark tells whether a file has changed.
-type fileMark struct {
-	size int64
-	time time.Time
-	ino  os.FileInfo
-}
-
-func markOf(st os.FileInfo) fileMark { return fileMark{st.Size(), st.ModTime(), st} }
-
-func (m fileMark) same(o fileMark) bool {
-	return m.size == o.size && m.time.Equal(o.time) && m.ino != nil && o.ino != nil && os.SameFile(m.ino, o.ino)
-}
-
-func (m *mmdb) load() error {
-	st, err := os.Stat(m.path)
+func (g *geoip) addCountry(res *mail.Result, addr netip.Addr) error {
+	c, err := g.country.reader.Load().Country(addr)
 	if err != nil {
-		return err
+		return g.country.damaged(err)
 	}
-	m.seen = markOf(st)
-	data, err := os.ReadFile(m.path)
-	if err != nil {
-		return err
+	code := c.Country.ISOCode
+	res.Facts = append(res.Facts, mail.FactValue{Name: "geoip.country", Value: code},
+		mail.FactValue{Name: "geoip.registered", Value: c.RegisteredCountry.ISOCode})
+	if code == "" {
+		return nil
 	}
-	r, err := geoip2.OpenBytes(slices.Clip(data))
-	if err != nil {
-		return fmt.Errorf("%s is not a usable database: %w", m.path, err)
+	ev := []mail.Evidence{{Key: "ip", Value: addr.String()}, {Key: "country", Value: code}}
+	res.Findings = append(res.Findings, mail.Finding{Symbol: "GEOIP_COUNTRY", Evidence: ev})
+	if points := g.scores[code]; points != 0 {
+		res.Findings = append(res.Findings, mail.Finding{Symbol: "GEOIP_SCORE", Weight: points, Evidence: ev})
 	}
-	if err := m.try(r); err != nil {
-		return fmt.Errorf("%s does not answer a look-up: %w", m.path, err)
-	}
-	m.reader.Store(r)
 	return nil
 }
 
-// reload loads the file when it has changed. One that does not load leaves the old one in force and is said.
-func (m *mmdb) reload() {
-	if m == nil {
-		return
+func (g *geoip) addASN(res *mail.Result, addr netip.Addr) error {
+	a, err := g.asn.reader.Load().ASN(addr)
+	if err != nil {
+		return g.asn.damaged(err)
 	}
-	if st, err := os.Stat(m.path); err == nil && markOf(st).same(m.seen) {
-		return
+	res.Facts = append(res.Facts, mail.FactValue{Name: "geoip.asn", Value: int(a.AutonomousSystemNumber)},
+		mail.FactValue{Name: "geoip.as_org", Value: a.AutonomousSystemOrganization})
+	if a.AutonomousSystemNumber != 0 {
+		res.Findings = append(res.Findings, mail.Finding{Symbol: "GEOIP_ASN", Evidence: []mail.Evidence{
+			{Key: "ip", Value: addr.String()}, {Key: "asn", Value: strconv.FormatUint(uint64(a.AutonomousSystemNumber), 10)},
+			{Key: "org", Value: a.AutonomousSystemOrganization},
+		}})
 	}
-	if err := m.load(); err != nil {
-		m.warn(m.path, "the database in use is kept: "+err.Error())
-		return
-	}
-	m.warn(m.path, "")
-	m.log.Info("database loaded", "path", m.path)
+	return nil
 }

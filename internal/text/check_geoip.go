@@ -12,6 +12,11 @@ var geoipTexts = []Entry{
 		"The sending server appears to be in the country with the code {country}.",
 	},
 	{
+		"symbol.GEOIP_SCORE",
+		"送信元のサーバーは、当社で注意の度合いを定めている国・地域（国コード {country}）にあるとみられます。",
+		"The sending server appears to be in a country ({country}) that counts by our configuration.",
+	},
+	{
 		"symbol.GEOIP_ASN",
 		"送信元のサーバーは、{org}（AS{asn}）のネットワークにあります。",
 		"The sending server is in the network of {org} (AS{asn}).",
