@@ -161,7 +161,7 @@ func (l *blocklist) suspend(why string) {
 	if again {
 		return
 	}
-	l.warn("dnsbl."+l.name, "the list "+l.name+" is not asked any more: "+why)
+	l.warn(l.name, "the list "+l.name+" is not asked any more: "+why)
 	select {
 	case l.woken <- struct{}{}:
 	default:
@@ -174,7 +174,7 @@ func (l *blocklist) resume() {
 	l.suspended, l.silent = "", 0
 	l.mu.Unlock()
 	if was != "" {
-		l.warn("dnsbl."+l.name, "")
+		l.warn(l.name, "")
 	}
 }
 

@@ -113,7 +113,7 @@ func suspension(t *testing.T, zone string, mails int, why string) {
 		time.Sleep(testEvery + time.Second)
 	}
 	synctest.Wait()
-	if w := said.take(); len(w) != 1 || !strings.HasPrefix(w[0], "dnsbl.bl.example=") || !strings.Contains(w[0], why) {
+	if w := said.take(); len(w) != 1 || !strings.HasPrefix(w[0], "bl.example=") || !strings.Contains(w[0], why) {
 		t.Fatalf("said: %q", w)
 	}
 	before := len(res.Asked())
@@ -130,7 +130,7 @@ func suspension(t *testing.T, zone string, mails int, why string) {
 	res.turn(t, goodList)
 	time.Sleep(retestMost + time.Second)
 	synctest.Wait()
-	if w := said.take(); !slices.Equal(w, []string{"dnsbl.bl.example="}) {
+	if w := said.take(); !slices.Equal(w, []string{"bl.example="}) {
 		t.Errorf("said at its return: %q", w)
 	}
 	if r, err := look("192.0.2.1"); err != nil || len(r.Findings) != 1 {

@@ -63,7 +63,7 @@ func newGeoIP(ctx context.Context, env Env) (Check, error) {
 		if path == "" {
 			return nil
 		}
-		m := &mmdb{key: "geoip." + key, path: env.Config.Path(path), try: try, log: env.Log, warn: env.Warn}
+		m := &mmdb{key: key, path: env.Config.Path(path), try: try, log: env.Log, warn: env.Warn}
 		if err := m.load(); err != nil {
 			errs = append(errs, env.Config.Errorf(key, "%v", err))
 		}

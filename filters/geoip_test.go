@@ -78,7 +78,7 @@ func TestGeoIPReload(t *testing.T) {
 			}
 			w := strings.Join(said.take(), "\n")
 			switch {
-			case step.warn == "" && w != "", step.warn == "-" && w != "geoip.country=":
+			case step.warn == "" && w != "", step.warn == "-" && w != "country=":
 				t.Errorf("said %q", w)
 			case !strings.Contains(w, strings.Trim(step.warn, "-")):
 				t.Errorf("said %q, want %q", w, step.warn)
