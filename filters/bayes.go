@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -56,13 +57,12 @@ func newBayes(_ context.Context, env Env) (Check, error) {
 			return nil, env.Config.Errorf(k.key, "must be 1 or more, not %d", k.n)
 		}
 	}
-	return &bayesCheck{config: c, memory: env.Memory, tokens: bayes.Tokenizer{Hostname: env.Hostname}}, nil
+	return &bayesCheck{config: c, memory: env.Memory}, nil
 }
 
 type bayesCheck struct {
 	config bayesConfig
 	memory reputation.Memory
-	tokens bayes.Tokenizer
 }
 
 // Zones of the score and what counts as sure, by measurement.
@@ -85,7 +85,7 @@ func (b *bayesCheck) Check(_ context.Context, tx *mail.Transaction) (mail.Result
 		return mail.Result{Skipped: fmt.Sprintf("not trained: %d of %d ham, %d of %d spam",
 			n.HamShown, b.config.MinHam, n.SpamShown, b.config.MinSpam)}, nil
 	}
-	s := m.Score(b.tokens.Tokens(tx.Message))
+	s := m.Score(bayes.Tokenizer{}.Tokens(tx.Message))
 	class, symbol, weight := "unsure", "", 0.0
 	switch {
 	case s.Z >= bayesSpamZ:
@@ -128,14 +128,14 @@ func bayesEvidence(s reputation.Score) []mail.Evidence {
 
 const maxBayesWords = 8
 
-// bayesWords lists the tokens that counted most. Words of the text come first, because they say something to people;
-// pairs of Japanese characters that overlap are joined to what stood in the mail.
+// bayesWords lists the words of the subject and the text that counted most, because they say something to people; other
+// tokens only when there are no such words. Pairs of Japanese characters that overlap are joined to what stood in the mail.
 func bayesWords(list []reputation.Word) string {
 	var plain, other []string
 	for _, w := range list {
 		t := strings.TrimPrefix(w.Token, "s:")
-		if t = cleanWord(t); t == "" {
-			continue
+		if t = cleanWord(t); t == "" || slices.Contains([]string{"http", "https", "www", "com", "html", "jp"}, strings.ToLower(t)) {
+			continue // nothing, or what says nothing to people
 		}
 		if strings.Contains(t, ":") {
 			other = append(other, t)
@@ -143,7 +143,10 @@ func bayesWords(list []reputation.Word) string {
 			plain = joinWord(plain, t)
 		}
 	}
-	words := append(plain, other...)
+	words := plain
+	if len(words) == 0 {
+		words = other
+	}
 	return strings.Join(words[:min(len(words), maxBayesWords)], ", ")
 }
 

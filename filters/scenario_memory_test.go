@@ -2,17 +2,20 @@ package filters
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"sekimori/filters/bayes"
+	"sekimori/internal/mime"
 	"sekimori/internal/store"
 	"sekimori/reputation"
 )
 
 // remember gives a check that needs one the memory of the scenario: an embedded store without files, with the clock of the
-// scenario, and an empty model. A file "memory" with the word "down" makes it a store that does not answer.
+// scenario, and a model of its learn files. A file "memory" with the word "down" makes it a store that does not answer.
 func (sc *scenario) remember(t *testing.T, e *Env) {
 	t.Helper()
 	spec := Specs()[slices.IndexFunc(Specs(), func(s Spec) bool { return s.Name == sc.check })]
@@ -29,7 +32,29 @@ func (sc *scenario) remember(t *testing.T, e *Env) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	e.Memory = reputation.NewMemory(s.Client(), func() *reputation.Model { return &reputation.Model{} }, now)
+	model := sc.train(t, e.Hostname)
+	e.Memory = reputation.NewMemory(s.Client(), func() *reputation.Model { return model }, now)
+}
+
+// train makes a model of the files learn/CLASS/NAME, in the order of the file. A real model has hundreds of mails, so a
+// scenario lowers min_ham, min_spam, full_ham and full_spam.
+func (sc *scenario) train(t *testing.T, hostname string) *reputation.Model {
+	t.Helper()
+	model := reputation.NewModel()
+	tokens := bayes.Tokenizer{Hostname: hostname}
+	for _, name := range slices.Sorted(maps.Keys(sc.files)) {
+		rest, ok := strings.CutPrefix(name, "learn/")
+		if !ok {
+			continue
+		}
+		class, _, _ := strings.Cut(rest, "/")
+		c, ok := reputation.ParseClass(class)
+		if !ok {
+			t.Fatalf("%s: no class is called %s", name, class)
+		}
+		model.Show(c, tokens.Tokens(mime.Parse([]byte(strings.ReplaceAll(sc.files[name], "\n", "\r\n")))))
+	}
+	return model
 }
 
 // downMemory is a store that does not answer.

@@ -11,6 +11,9 @@ func (c *collector) received(v string) {
 	if len(v) > 1000 {
 		v = v[:1000]
 	}
+	if strings.IndexByte(v, '\t') >= 0 { // a folded field
+		v = strings.Join(strings.Fields(v), " ")
+	}
 	if len(v) < 5 || !strings.EqualFold(v[:5], "from ") {
 		c.add("rx:", shapeWord(v))
 		return

@@ -20,8 +20,9 @@ const (
 	maxWords  = 4500 // of the text, so that one long part cannot crowd out the rest
 )
 
-// Tokenizer makes tokens. Hostname is our own name in Received fields: what stands above our own hop was written on the
-// way behind us and is left out. The zero Tokenizer leaves nothing out for that reason. Safe for concurrent use.
+// Tokenizer makes tokens. Hostname is for mail that has passed us, as people hand it in for learning: what stands above
+// the Received field of that host was written on the way behind us and is left out. For mail that is just arriving it
+// stays empty, since a Received field with our name in it is forged then. Safe for concurrent use.
 type Tokenizer struct {
 	Hostname string
 }
@@ -49,13 +50,23 @@ func (t Tokenizer) foreignHeader(m *mail.Message) []mail.Field {
 	if t.Hostname == "" {
 		return m.Header
 	}
-	by := " by " + strings.ToLower(t.Hostname) + " "
 	for i, f := range m.Header {
-		if strings.EqualFold(f.Name, "Received") && strings.Contains(strings.ToLower(f.Value)+" ", by) {
+		if strings.EqualFold(f.Name, "Received") && receivedBy(f.Value, t.Hostname) {
 			return m.Header[i+1:]
 		}
 	}
 	return m.Header
+}
+
+func receivedBy(value, hostname string) bool {
+	by := false
+	for w := range strings.FieldsSeq(value) {
+		if by && strings.EqualFold(strings.TrimSuffix(w, ";"), hostname) {
+			return true
+		}
+		by = strings.EqualFold(w, "by")
+	}
+	return false
 }
 
 // collector gathers distinct tokens. buf is reused to build one, so that a token that is there already costs no

@@ -1,0 +1,268 @@
+package reputation
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"sekimori/internal/store"
+)
+
+var epoch = time.Date(2026, 11, 20, 5, 32, 0, 0, time.UTC)
+
+type world struct {
+	client store.Client
+	now    time.Time
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{now: epoch}
+	s, err := store.Open(t.Context(), store.Options{Now: func() time.Time { return w.now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	w.client = s.Client()
+	return w
+}
+
+func (w *world) learner() *Learner {
+	return NewLearner(w.client, func() time.Time { return w.now }, slog.New(slog.NewTextHandler(io.Discard, nil)))
+}
+
+// spamTokens and hamTokens share "both" and differ in the rest.
+func spamTokens(i int) []string { return []string{"both", "pills", "offer", fmt.Sprint("s", i)} }
+func hamTokens(i int) []string  { return []string{"both", "meeting", "minutes", fmt.Sprint("h", i)} }
+
+func must[T any](t *testing.T) func(T, error) T {
+	t.Helper()
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// dump returns all that a model holds, to compare two.
+func dump(m *Model) string {
+	var all []string
+	for _, c := range []Class{Ham, Spam} {
+		all = append(all, fmt.Sprintf("%s shown %d", c, m.shown[index(c)].Load()))
+		words := m.counts.WordsByClass(m.counts.Classes[index(c)])
+		tokens := make([]string, 0, len(words)+1)
+		for w := range words {
+			tokens = append(tokens, w)
+		}
+		freq := m.counts.WordFrequencies(append(tokens, tokenNever))[index(c)]
+		for i, w := range tokens {
+			if n := count(freq[i], freq[len(tokens)]); n != 0 {
+				all = append(all, fmt.Sprintf("%s %q %v", c, w, n))
+			}
+		}
+	}
+	slices.Sort(all)
+	return fmt.Sprint(all)
+}
+
+func TestLearnLoad(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	a := w.learner()
+	if a.Model().Loaded() {
+		t.Fatal("loaded before Load")
+	}
+	for i := range 40 {
+		must[bool](t)(a.Learn(ctx, Spam, spamTokens(i), fmt.Sprint("s", i)))
+		must[bool](t)(a.Learn(ctx, Ham, hamTokens(i), fmt.Sprint("h", i)))
+	}
+	n := a.Model().Counts()
+	if n.SpamShown != 40 || n.HamShown != 40 || n.SpamLearned < 25 || n.HamLearned < 25 {
+		t.Fatalf("%+v", n)
+	}
+	b := w.learner()
+	if err := b.Load(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if x, y := dump(a.Model()), dump(b.Model()); x != y {
+		t.Fatalf("learned %s\nloaded %s", x, y)
+	}
+	if s := b.Model().Score(spamTokens(1)); s.Z < 2 || s.Probability < 0.7 || s.Words[0].Token == "both" {
+		t.Errorf("%+v", s)
+	}
+	if s := b.Model().Score(hamTokens(1)); s.Z > -2 {
+		t.Errorf("%+v", s)
+	}
+	if s := b.Model().Score([]string{"both", "unheard"}); s.Z != 0 || s.Kept != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestLearnTwice(t *testing.T) {
+	w := newWorld(t)
+	ctx, l := t.Context(), w.learner()
+	must[bool](t)(l.Learn(ctx, Ham, hamTokens(1), "h"))
+	if learned := must[bool](t)(l.Learn(ctx, Spam, spamTokens(1), "f")); !learned {
+		t.Fatal("the first is not learned")
+	}
+	before := dump(l.Model())
+	if learned := must[bool](t)(l.Learn(ctx, Spam, spamTokens(1), "f")); learned || dump(l.Model()) != before {
+		t.Fatal("learned twice")
+	}
+	must[bool](t)(l.Learn(ctx, Ham, spamTokens(1), "f"))
+	if n := l.Model().Counts(); n != (Counts{HamShown: 2, HamLearned: 2}) {
+		t.Fatalf("after the class was corrected: %+v", n)
+	}
+	must[bool](t)(l.Learn(ctx, Spam, spamTokens(1), "f"))
+	if dump(l.Model()) != before {
+		t.Fatal("correcting back leaves a trace")
+	}
+	if !must[bool](t)(l.Unlearn(ctx, spamTokens(1), "f")) || !must[bool](t)(l.Unlearn(ctx, hamTokens(1), "h")) {
+		t.Fatal("not unlearned")
+	}
+	if must[bool](t)(l.Unlearn(ctx, spamTokens(1), "f")) {
+		t.Fatal("unlearned twice")
+	}
+	other := w.learner()
+	if err := other.Load(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := other.Model().Counts(); n != (Counts{}) || dump(l.Model()) != dump(other.Model()) {
+		t.Fatalf("%+v", n)
+	}
+}
+
+func TestLearnAll(t *testing.T) {
+	w := newWorld(t)
+	ctx, l := t.Context(), w.learner()
+	samples := func(yield func(Sample) bool) {
+		for i := range 1000 {
+			if !yield(Sample{Spam, spamTokens(i), fmt.Sprint("s", i)}) || !yield(Sample{Ham, hamTokens(i), fmt.Sprint("h", i)}) {
+				return
+			}
+			if i%10 == 0 && !yield(Sample{Ham, hamTokens(i), fmt.Sprint("h", i)}) { // the same file twice
+				return
+			}
+		}
+	}
+	calls := 0
+	p, err := l.LearnAll(ctx, samples, func(Progress) { calls++ })
+	if err != nil || p.Shown != 2000 || p.Known != 100 || p.Moved != 0 || calls < 10 {
+		t.Fatalf("%+v in %d calls, %v", p, calls, err)
+	}
+	again, err := l.LearnAll(ctx, samples, nil)
+	if err != nil || again.Shown != 0 || again.Known != 2100 {
+		t.Fatalf("again: %+v, %v", again, err)
+	}
+	other := w.learner()
+	if err := other.Load(ctx); err != nil || dump(other.Model()) != dump(l.Model()) {
+		t.Fatalf("the store differs: %v", err)
+	}
+	if s := l.Stats(); s.SpamShown != 1000 || s.SpamLearned >= 1000 || s.SpamTokens < 3 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A transaction that fails leaves the model as it was.
+func TestLearnFails(t *testing.T) {
+	w := newWorld(t)
+	l := w.learner()
+	must[bool](t)(l.Learn(t.Context(), Spam, spamTokens(1), "a"))
+	before := dump(l.Model())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := l.Learn(ctx, Spam, spamTokens(2), "b"); err == nil || dump(l.Model()) != before {
+		t.Fatalf("%v, %s", err, dump(l.Model()))
+	}
+	if err := w.learner().Load(ctx); err == nil {
+		t.Fatal("loaded without a store")
+	}
+}
+
+func TestMonths(t *testing.T) {
+	w := newWorld(t)
+	ctx, l := t.Context(), w.learner()
+	w.now = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	must[bool](t)(l.Learn(ctx, Spam, spamTokens(1), "old"))
+	w.now = time.Date(2026, 12, 31, 12, 0, 0, 0, time.UTC)
+	must[bool](t)(l.Learn(ctx, Spam, spamTokens(2), "new"))
+	if err := l.reload(ctx); err != nil || l.Model().Counts().SpamShown != 2 {
+		t.Fatalf("%+v, %v", l.Model().Counts(), err)
+	}
+	w.now = w.now.AddDate(0, 0, 1)
+	if err := l.reload(ctx); err != nil || l.Model().Counts().SpamShown != 1 {
+		t.Fatalf("after a year: %+v, %v", l.Model().Counts(), err)
+	}
+	if n, _ := w.client.Exists(ctx, hashKey(Spam, "202601"), hashKey(Spam, "202612")).Result(); n != 1 {
+		t.Errorf("%d hashes are left", n)
+	}
+	// What has aged out is not taken away a second time, and may be learned again.
+	must[bool](t)(l.Unlearn(ctx, spamTokens(1), "old"))
+	if n, _ := w.client.Exists(ctx, hashKey(Spam, "202601")).Result(); n != 0 {
+		t.Error("unlearning made a hash of the past")
+	}
+}
+
+func TestDeltas(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	a, b := w.learner(), w.learner()
+	done := make(chan struct{})
+	go func() { defer close(done); a.Run(ctx) }()
+	waitFor(t, func() bool {
+		n, err := w.client.PubSubNumSub(ctx, channel).Result()
+		return a.Model().Loaded() && (err != nil || n[channel] > 0)
+	})
+	for i := range 5 {
+		must[bool](t)(b.Learn(ctx, Spam, spamTokens(i), fmt.Sprint("s", i)))
+	}
+	must[bool](t)(b.Unlearn(ctx, spamTokens(3), "s3"))
+	waitFor(t, func() bool { return dump(a.Model()) == dump(b.Model()) })
+	cancel()
+	<-done
+
+	l := w.learner()
+	for payload, want := range map[string]bool{
+		"{": true, `{"node":"x","reload":true}`: true, `{"node":"x","counts":{"other":{"a":1}}}`: true,
+		`{"node":"` + l.node + `","reload":true}`: false, `{"node":"x","counts":{"ham":{"a":1}}}`: false,
+	} {
+		if got := l.follow(payload); got != want {
+			t.Errorf("%s: reload %v", payload, got)
+		}
+	}
+}
+
+// waitFor polls what another goroutine is about to do.
+func waitFor(t *testing.T, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not happen")
+		}
+	}
+}
+
+func BenchmarkScore(b *testing.B) {
+	m := NewModel()
+	for i := range 30000 {
+		c := Ham
+		if i%2 == 0 {
+			c = Spam
+		}
+		m.learn(c, []string{fmt.Sprint("token", i), fmt.Sprint("token", i%5000), fmt.Sprint("word", i%700)}, 1)
+	}
+	var tokens []string
+	for i := range 310 {
+		tokens = append(tokens, fmt.Sprint("token", i*7), fmt.Sprint("word", i*3))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		m.Score(tokens[:310])
+	}
+}
