@@ -178,7 +178,7 @@ func TestDrain(t *testing.T) {
 	l := startLoad(t, func() string { return g.SMTP }, 4)
 	eventually(t, "mail flows", func() bool { return l.n.Load() > 40 })
 	if code := g.stop(); code != 0 {
-		t.Errorf("exit code %d\n%.3000s", code, g.output())
+		t.Errorf("exit code %d\n%s", code, g.stack())
 	}
 	acked := l.end()
 	g.run()

@@ -178,6 +178,17 @@ func (p *program) output() string {
 	return p.raw.String()
 }
 
+// stack returns the lines of the output that are no log lines: the race detector's report, a panic.
+func (p *program) stack() string {
+	var b strings.Builder
+	for line := range strings.Lines(p.output()) {
+		if !strings.HasPrefix(line, "{") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
 // log returns the log lines with that message.
 func (p *program) log(msg string) []map[string]any {
 	p.mu.Lock()

@@ -136,7 +136,7 @@ func (s *server) openDelivery() error {
 	s.relay.OnFailed = s.holdUndeliverable
 	s.keeper, err = quarantine.New(quarantine.Options{
 		Store: s.store, Spool: s.spool, Deliverer: releaser{s.relay}, Node: cfg.Hostname, Retention: cfg.Quarantine.Retention.D(),
-		Quota: int64(cfg.Quarantine.Quota), Warn: s.warn.set, Log: s.log,
+		Quota: int64(cfg.Quarantine.Quota), Route: s.relay.Route, Warn: s.warn.set, Log: s.log,
 	})
 	return err
 }
@@ -153,6 +153,7 @@ func (s *server) serve(ctx, work context.Context) error {
 			return err
 		}
 	}
+	s.keeper.Recover(work) // before the relay empties its queue, so that what was handed over is recognised
 	s.loadLearned(work)
 	s.announce()
 	s.background.Go(func() { s.judge.learner.Run(work) })

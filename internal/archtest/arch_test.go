@@ -56,7 +56,7 @@ var owners = map[string][]string{
 	"github.com/rs/xid":                    {"internal/front", "cmd/sekimori", "reputation"},
 	"golang.org/x/net/publicsuffix":        {"filters", "filters/bayes"},
 	"golang.org/x/text/encoding":           {"internal/mime"},
-	"golang.org/x/text/unicode/norm":       {"internal/mime", "filters/bayes"},
+	"golang.org/x/text/unicode/norm":       {"internal/mime", "filters/bayes", "quarantine"},
 	"github.com/oschwald/maxminddb-golang": {"filters"},
 }
 
