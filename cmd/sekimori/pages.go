@@ -10,17 +10,15 @@ import (
 	"sync"
 	"time"
 
-	"sekimori/internal/config"
 	"sekimori/internal/spool"
 	"sekimori/internal/web"
 )
 
 // pages are the two HTTP servers: the status page, and metrics with health.
 type pages struct {
-	s       *server
-	status  net.Listener
-	ops     net.Listener
-	servers []*http.Server
+	s           *server
+	status, ops net.Listener // nil: not configured
+	page, tools *http.Server
 }
 
 // openPages listens; an address that is not configured is not listened on.
@@ -34,49 +32,51 @@ func openPages(s *server) (*pages, error) {
 	}
 	if addr := s.cfg.Metrics.Listen; addr != "" {
 		if p.ops, err = net.Listen("tcp", addr); err != nil {
+			p.close()
 			return nil, fmt.Errorf("metrics.listen: %w", err)
 		}
 	}
+	status := &web.Status{
+		Hostname: s.cfg.Hostname, Version: version, Listen: s.addrs, Since: s.started, Health: s.health,
+		Queued: func() int { return s.entries(spool.KindQueue) }, Held: s.held,
+	}
+	p.page = web.Server(status.Handler())
+	p.tools = web.Server(web.Operations(s.metrics.Handler(), s.health))
 	return p, nil
 }
 
 // serve runs both until close.
 func (p *pages) serve() {
 	var wg sync.WaitGroup
-	run := func(l net.Listener, h http.Handler, cfg config.HTTP) {
-		if l == nil {
-			return
-		}
-		srv := web.Server(h)
-		p.servers = append(p.servers, srv)
+	if p.status != nil {
 		wg.Go(func() {
-			var err error
-			if cfg.TLSCertFile != "" {
-				err = srv.ServeTLS(l, cfg.TLSCertFile, cfg.TLSKeyFile)
+			if cfg := p.s.cfg.HTTP; cfg.TLSCertFile != "" {
+				p.ended(p.status, p.page.ServeTLS(p.status, cfg.TLSCertFile, cfg.TLSKeyFile))
 			} else {
-				err = srv.Serve(l)
-			}
-			if !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
-				p.s.log.Error("an HTTP server ended", "addr", l.Addr().String(), "err", err)
+				p.ended(p.status, p.page.Serve(p.status))
 			}
 		})
 	}
-	s := p.s
-	status := &web.Status{
-		Hostname: s.cfg.Hostname, Version: version, Listen: s.addrs(), Since: s.started, Health: s.health,
-		Queued: func() int { return s.entries(spool.KindQueue) }, Held: s.held,
+	if p.ops != nil {
+		wg.Go(func() { p.ended(p.ops, p.tools.Serve(p.ops)) })
 	}
-	run(p.status, status.Handler(), s.cfg.HTTP)
-	run(p.ops, web.Operations(s.metrics.Handler(), s.health), config.HTTP{})
 	wg.Wait()
+}
+
+func (p *pages) ended(l net.Listener, err error) {
+	if !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		p.s.log.Error("an HTTP server ended", "addr", l.Addr().String(), "err", err)
+	}
 }
 
 // close ends both; requests under way have three seconds.
 func (p *pages) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
-	for _, srv := range p.servers {
-		_ = srv.Shutdown(ctx)
+	for _, srv := range []*http.Server{p.page, p.tools} {
+		if srv != nil {
+			_ = srv.Shutdown(ctx)
+		}
 	}
 	for _, l := range []net.Listener{p.status, p.ops} {
 		if l != nil {

@@ -68,7 +68,7 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 type Status struct {
 	Hostname string
 	Version  string
-	Listen   []string
+	Listen   func() []string
 	Since    time.Time
 	Health   *Health
 	Queued   func() int
@@ -86,7 +86,7 @@ func (s *Status) Handler() http.Handler {
 		h.Set("Cache-Control", "no-store")
 		rep := s.Health.report()
 		_ = statusPage.Execute(w, map[string]any{ // the client has gone: nobody to tell
-			"S": s, "R": rep, "Queued": s.Queued(), "Held": s.Held(), "Since": s.Since.Format("2006-01-02 15:04 MST"),
+			"S": s, "R": rep, "Queued": s.Queued(), "Held": s.Held(), "Listen": s.Listen(), "Since": s.Since.Format("2006-01-02 15:04 MST"),
 		})
 	})
 	return mux
