@@ -56,7 +56,7 @@ func TestHostileMail(t *testing.T) {
 	if raceEnabled {
 		limit = 20 * time.Second
 	}
-	g := startGateway(t, gatewayOptions{extra: "[filters.ratelimit]\nenabled = false\n"})
+	g := startGateway(t, gatewayOptions{extra: "[smtp]\nearly_talker_pause = \"1ms\"\n[filters.ratelimit]\nenabled = false\n"})
 	taken, refused := 0, map[string]int{}
 	for i, file := range files {
 		raw, err := os.ReadFile(file)
@@ -103,7 +103,7 @@ func checkArrived(t *testing.T, g *gateway, name string, msg []byte) {
 	found := func() bool {
 		ok := false
 		_ = filepath.WalkDir(g.maildir, func(path string, d os.DirEntry, err error) error {
-			if err == nil && d.Type().IsRegular() {
+			if err == nil && d.Type().IsRegular() && filepath.Base(filepath.Dir(path)) == "new" {
 				if b, err := os.ReadFile(path); err == nil && bytes.HasSuffix(b, msg) {
 					ok = true
 				}
