@@ -3,10 +3,13 @@ package reputation
 import (
 	"context"
 	"errors"
+	"io"
 	"iter"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/rs/xid"
@@ -102,10 +105,39 @@ func (l *Learner) LearnAll(ctx context.Context, samples iter.Seq[Sample], progre
 	return sum, flush()
 }
 
-const conflictTries = 5
+const tries = 5
 
-// learnBatch learns a batch in one transaction that fails, and is then tried anew, when somebody else learns one of the
-// same mails at the same time.
+// transact does a transaction, and tries it anew when one of keys was changed meanwhile, or when the connection was lost:
+// the embedded store closes it when it tidies up. Nobody can tell whether a lost transaction was done; the records of the
+// mails keep it from being done twice, and the model is loaded anew. The mutex is held.
+func (l *Learner) transact(ctx context.Context, f func(*store.Tx) error, keys ...string) error {
+	var err error
+	unclear := false
+	for range tries {
+		err = l.client.Watch(ctx, f, keys...)
+		if lost(err) && ctx.Err() == nil {
+			unclear = true
+		} else if !errors.Is(err, store.TxFailed) {
+			break
+		}
+	}
+	if unclear && err == nil {
+		return l.load(ctx)
+	}
+	return err
+}
+
+// lost reports whether err says that the connection ended.
+func lost(err error) bool {
+	for _, e := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// learnBatch learns a batch in one transaction.
 func (l *Learner) learnBatch(ctx context.Context, batch []Sample) (Progress, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -113,19 +145,13 @@ func (l *Learner) learnBatch(ctx context.Context, batch []Sample) (Progress, err
 	for i, s := range batch {
 		keys[i] = fingerprintKey(s.Fingerprint)
 	}
-	var err error
-	for range conflictTries {
-		var p Progress
-		err = l.client.Watch(ctx, func(tx *store.Tx) error {
-			var err error
-			p, err = l.try(ctx, tx, batch, keys)
-			return err
-		}, keys...)
-		if !errors.Is(err, store.TxFailed) {
-			return p, err
-		}
-	}
-	return Progress{}, err
+	var p Progress
+	err := l.transact(ctx, func(tx *store.Tx) error {
+		var err error
+		p, err = l.try(ctx, tx, batch, keys)
+		return err
+	}, keys...)
+	return p, err
 }
 
 // try decides what each mail of the batch teaches, with the model growing as it goes, and writes it. When the write
@@ -182,32 +208,26 @@ func (l *Learner) Unlearn(ctx context.Context, tokens []string, fingerprint stri
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	key := fingerprintKey(fingerprint)
-	for range conflictTries {
-		err = l.client.Watch(ctx, func(tx *store.Tx) error {
-			text, err := tx.Get(ctx, key).Result()
-			if errors.Is(err, store.Nil) {
-				done = false
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			m, ch := l.Model(), newChange(l.node)
-			if r, ok := parseRecord(text); ok && r.month >= oldest(l.now()) {
-				ch.add(m, r, tokens, -1)
-			}
-			ch.forget = append(ch.forget, key)
-			if err := ch.write(ctx, tx); err != nil {
-				ch.undo(m)
-				return err
-			}
-			done = true
-			return nil
-		}, key)
-		if !errors.Is(err, store.TxFailed) {
-			break
+	err = l.transact(ctx, func(tx *store.Tx) error {
+		text, err := tx.Get(ctx, key).Result()
+		if errors.Is(err, store.Nil) {
+			return nil // never shown, or a transaction before this one was done after all
 		}
-	}
+		if err != nil {
+			return err
+		}
+		done = true
+		m, ch := l.Model(), newChange(l.node)
+		if r, ok := parseRecord(text); ok && r.month >= oldest(l.now()) {
+			ch.add(m, r, tokens, -1)
+		}
+		ch.forget = append(ch.forget, key)
+		if err := ch.write(ctx, tx); err != nil {
+			ch.undo(m)
+			return err
+		}
+		return nil
+	}, key)
 	return done && err == nil, err
 }
 

@@ -37,7 +37,8 @@ func (w *world) learner() *Learner {
 
 // spamTokens and hamTokens share "both" and differ in the rest.
 func spamTokens(i int) []string { return []string{"both", "pills", "offer", fmt.Sprint("s", i)} }
-func hamTokens(i int) []string  { return []string{"both", "meeting", "minutes", fmt.Sprint("h", i)} }
+
+func hamTokens(i int) []string { return []string{"both", "meeting", "minutes", fmt.Sprint("h", i)} }
 
 func must[T any](t *testing.T) func(T, error) T {
 	t.Helper()
@@ -183,6 +184,48 @@ func TestLearnFails(t *testing.T) {
 	if err := w.learner().Load(ctx); err == nil {
 		t.Fatal("loaded without a store")
 	}
+}
+
+// The connection is lost before, and after, the store has done a transaction.
+func TestConnectionLost(t *testing.T) {
+	for _, after := range []bool{false, true} {
+		w := newWorld(t)
+		ctx := t.Context()
+		l := NewLearner(&losing{Client: w.client, after: after, left: 2}, func() time.Time { return w.now }, slog.New(slog.DiscardHandler))
+		must[bool](t)(l.Learn(ctx, Spam, spamTokens(1), "a"))
+		must[bool](t)(l.Learn(ctx, Ham, hamTokens(1), "b"))
+		if n := l.Model().Counts(); n != (Counts{1, 1, 1, 1}) {
+			t.Errorf("after %v: %+v", after, n)
+		}
+		l.client.(*losing).left = 1
+		if !must[bool](t)(l.Unlearn(ctx, spamTokens(1), "a")) || l.Model().Counts().SpamShown != 0 {
+			t.Errorf("after %v: not unlearned, %+v", after, l.Model().Counts())
+		}
+		other := w.learner()
+		if err := other.Load(ctx); err != nil || dump(other.Model()) != dump(l.Model()) {
+			t.Errorf("after %v: the store differs: %v", after, err)
+		}
+	}
+}
+
+// losing is a client whose next transactions end with a lost connection.
+type losing struct {
+	store.Client
+	after bool
+	left  int
+}
+
+func (c *losing) Watch(ctx context.Context, f func(*store.Tx) error, keys ...string) error {
+	if c.left == 0 {
+		return c.Client.Watch(ctx, f, keys...)
+	}
+	c.left--
+	if c.after {
+		if err := c.Client.Watch(ctx, f, keys...); err != nil {
+			return err
+		}
+	}
+	return io.ErrClosedPipe
 }
 
 func TestMonths(t *testing.T) {

@@ -14,6 +14,11 @@ import (
 func (l *Learner) Load(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.load(ctx)
+}
+
+// load is Load with the mutex held.
+func (l *Learner) load(ctx context.Context) error {
 	m := NewModel()
 	now := l.now()
 	for n := range months {
