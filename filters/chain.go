@@ -262,8 +262,10 @@ func (c *Chain) one(ctx context.Context, l link, tx *mail.Transaction) (o mail.O
 
 func (c *Chain) failed(name string, stage mail.Stage, why string) mail.Outcome {
 	f := mail.Finding{Symbol: TempError(name), Evidence: []mail.Evidence{{Key: "why", Value: why}}}
-	return mail.Outcome{Check: name, Stage: stage, State: mail.StateTempError, Why: why,
-		Result: mail.Result{Findings: []mail.Finding{f}}}
+	return mail.Outcome{
+		Check: name, Stage: stage, State: mail.StateTempError, Why: why,
+		Result: mail.Result{Findings: []mail.Finding{f}},
+	}
 }
 
 // TempError is the symbol that says that a check could not look.

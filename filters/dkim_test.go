@@ -320,7 +320,8 @@ func FuzzDKIMRead(f *testing.F) {
 		}
 		// The library must see the same signatures in the same order, or results would be taken for others'.
 		v, err := dkim.VerifyWithOptions(bytes.NewReader(m.raw), &dkim.VerifyOptions{
-			LookupTXT: func(string) ([]string, error) { return nil, io.EOF }, MaxVerifications: maxDKIMSignatures})
+			LookupTXT: func(string) ([]string, error) { return nil, io.EOF }, MaxVerifications: maxDKIMSignatures,
+		})
 		if err != nil && err != dkim.ErrTooManySignatures || len(v) != len(m.sigs) {
 			t.Fatalf("library: %d signatures (%v), here %d", len(v), err, len(m.sigs))
 		}

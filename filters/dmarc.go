@@ -221,8 +221,10 @@ func (j dmarcJudgement) outcome(e *dmarcEvidence) mail.Result {
 	f := mail.Finding{
 		Symbol:   j.symbol(),
 		Evidence: []mail.Evidence{{Key: "domain", Value: j.domain}},
-		Auth: &mail.AuthResult{Method: "dmarc", Result: j.result, Reason: j.why,
-			Props: []mail.Evidence{{Key: "header.from", Value: j.domain}}},
+		Auth: &mail.AuthResult{
+			Method: "dmarc", Result: j.result, Reason: j.why,
+			Props: []mail.Evidence{{Key: "header.from", Value: j.domain}},
+		},
 	}
 	if j.record != nil {
 		f.Evidence = append(f.Evidence, mail.Evidence{Key: "policy", Value: j.policy}, mail.Evidence{Key: "record", Value: "_dmarc." + j.record.domain})

@@ -96,9 +96,11 @@ func (c dmarcCase) run(t *testing.T) string {
 		}
 		return o
 	}
-	tx := &mail.Transaction{Session: &mail.Session{}, Stage: mail.Conclude, From: mail.Address{Local: "x", Domain: "example.com"},
+	tx := &mail.Transaction{
+		Session: &mail.Session{}, Stage: mail.Conclude, From: mail.Address{Local: "x", Domain: "example.com"},
 		Message:  &mail.Message{From: []mail.Mailbox{{Addr: mail.Address{Local: "a", Domain: c.from}}}},
-		Outcomes: []mail.Outcome{auth("spf", "smtp.mailfrom", c.spf), auth("dkim", "header.d", c.dkim)}}
+		Outcomes: []mail.Outcome{auth("spf", "smtp.mailfrom", c.spf), auth("dkim", "header.d", c.dkim)},
+	}
 	check := &dmarcCheck{dns: zoneOf(t, c.zone)}
 	res, err := check.Check(t.Context(), tx)
 	switch {
@@ -177,8 +179,10 @@ func TestDMARCQueries(t *testing.T) {
 		d := fmt.Sprintf("a.b.c.d.e.f.g.h%d.x%d.example.com", i, i)
 		o.Findings = append(o.Findings, mail.Finding{Auth: &mail.AuthResult{Method: "dkim", Result: "temperror", Props: []mail.Evidence{{Key: "header.d", Value: d}}}})
 	}
-	tx := &mail.Transaction{Session: &mail.Session{}, Message: &mail.Message{From: []mail.Mailbox{{Addr: mail.Address{Domain: "example.com"}}}},
-		Outcomes: []mail.Outcome{{Check: "spf"}, o}}
+	tx := &mail.Transaction{
+		Session: &mail.Session{}, Message: &mail.Message{From: []mail.Mailbox{{Addr: mail.Address{Domain: "example.com"}}}},
+		Outcomes: []mail.Outcome{{Check: "spf"}, o},
+	}
 	_, _ = (&dmarcCheck{dns: z}).Check(t.Context(), tx)
 	if n := len(z.Asked()); n > 8*maxDMARCWalk {
 		t.Errorf("%d queries", n)

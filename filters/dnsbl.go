@@ -50,8 +50,10 @@ func newDNSBL(ctx context.Context, env Env) (Check, error) {
 		d.timeout = 3 * time.Second
 	}
 	for _, s := range settings {
-		l := &blocklist{listSettings: s, dns: env.DNS, warn: env.Warn, timeout: d.timeout,
-			woken: make(chan struct{}, 1), tested: make(chan struct{})}
+		l := &blocklist{
+			listSettings: s, dns: env.DNS, warn: env.Warn, timeout: d.timeout,
+			woken: make(chan struct{}, 1), tested: make(chan struct{}),
+		}
 		if l.warn == nil {
 			l.warn = func(string, string) {}
 		}

@@ -72,8 +72,10 @@ func (c dnsblConfig) read(sec config.Section) ([]listSettings, error) {
 }
 
 func (l listConfig) read(sec config.Section, at func(string) string) (listSettings, error) {
-	s := listSettings{name: l.Name, allow: l.Allow, text: l.Text, score: math.Abs(l.Score),
-		only4: l.IPv6 != nil && !*l.IPv6, untest: l.Test != nil && !*l.Test}
+	s := listSettings{
+		name: l.Name, allow: l.Allow, text: l.Text, score: math.Abs(l.Score),
+		only4: l.IPv6 != nil && !*l.IPv6, untest: l.Test != nil && !*l.Test,
+	}
 	shown := strings.Trim(strings.ReplaceAll(l.Zone, "{key}", ""), ".")
 	if s.name == "" {
 		s.name = shown

@@ -155,7 +155,8 @@ func (g *geoip) addASN(res *mail.Result, addr netip.Addr) error {
 		mail.FactValue{Name: "geoip.as_org", Value: a.AutonomousSystemOrganization})
 	if a.AutonomousSystemNumber != 0 {
 		res.Findings = append(res.Findings, mail.Finding{Symbol: "GEOIP_ASN", Evidence: []mail.Evidence{
-			{Key: "ip", Value: addr.String()}, {Key: "asn", Value: strconv.FormatUint(uint64(a.AutonomousSystemNumber), 10)},
+			{Key: "ip", Value: addr.String()},
+			{Key: "asn", Value: strconv.FormatUint(uint64(a.AutonomousSystemNumber), 10)},
 			{Key: "org", Value: a.AutonomousSystemOrganization},
 		}})
 	}

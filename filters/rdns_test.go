@@ -63,9 +63,13 @@ func TestHeloAddress(t *testing.T) {
 		in, addr  string
 		bracketed bool
 	}{
-		{"[192.0.2.1]", "192.0.2.1", true}, {"192.0.2.1", "192.0.2.1", false},
-		{"[ipv6:2001:db8::1]", "2001:db8::1", true}, {"2001:db8::1", "2001:db8::1", false},
-		{"[2001:db8::1]", "2001:db8::1", true}, {"[mx.example]", "", true}, {"mx.example", "", false},
+		{"[192.0.2.1]", "192.0.2.1", true},
+		{"192.0.2.1", "192.0.2.1", false},
+		{"[ipv6:2001:db8::1]", "2001:db8::1", true},
+		{"2001:db8::1", "2001:db8::1", false},
+		{"[2001:db8::1]", "2001:db8::1", true},
+		{"[mx.example]", "", true},
+		{"mx.example", "", false},
 	} {
 		addr, bracketed, ok := heloAddress(c.in)
 		if ok != (c.addr != "") || ok && (addr != netip.MustParseAddr(c.addr) || bracketed != c.bracketed) {

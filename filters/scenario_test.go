@@ -237,8 +237,10 @@ func (sc *scenario) session(t *testing.T) *mail.Session {
 	if err != nil {
 		t.Fatalf("facts: client: %v", err)
 	}
-	s := &mail.Session{ID: "scenario", Client: client, Helo: sc.facts.Helo, Esmtp: sc.facts.Esmtp,
-		Trusted: sc.facts.Trusted, Early: sc.facts.Early, Start: sc.now}
+	s := &mail.Session{
+		ID: "scenario", Client: client, Helo: sc.facts.Helo, Esmtp: sc.facts.Esmtp,
+		Trusted: sc.facts.Trusted, Early: sc.facts.Early, Start: sc.now,
+	}
 	if sc.facts.TLS {
 		s.TLS = tlsState()
 	}

@@ -121,8 +121,10 @@ type suiteZone struct {
 
 func (s spfSuite) zone(t *testing.T) *suiteZone {
 	t.Helper()
-	z := &suiteZone{txt: map[string][]string{}, cname: map[string][]string{}, ptr: map[string][]string{},
-		ips: map[string][]netip.Addr{}, mx: map[string][]*net.MX{}, bad: map[string]bool{}}
+	z := &suiteZone{
+		txt: map[string][]string{}, cname: map[string][]string{}, ptr: map[string][]string{},
+		ips: map[string][]netip.Addr{}, mx: map[string][]*net.MX{}, bad: map[string]bool{},
+	}
 	for name, records := range s.ZoneData {
 		key := strings.ToLower(strings.TrimSuffix(name, "."))
 		var old []string

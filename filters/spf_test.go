@@ -25,8 +25,10 @@ func zoneOf(t testing.TB, text string) *dns.Zone {
 
 func spfOver(ctx context.Context, z dns.Resolver, client, helo string, from mail.Address) (mail.Result, error) {
 	c := &spfCheck{dns: z, maxQueries: 60}
-	return c.Check(ctx, &mail.Transaction{Stage: mail.Mail, From: from,
-		Session: &mail.Session{Client: netip.MustParseAddr(client), Helo: helo}})
+	return c.Check(ctx, &mail.Transaction{
+		Stage: mail.Mail, From: from,
+		Session: &mail.Session{Client: netip.MustParseAddr(client), Helo: helo},
+	})
 }
 
 // TestSPFBudget: ten mx of ten hosts each are 111 queries for IPv4 and 211 for IPv6 without a budget; the excess is the

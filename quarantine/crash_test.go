@@ -162,7 +162,8 @@ func TestStatesMoveAlong(t *testing.T) {
 	}
 	// The same when the store had the mail, and only its confirmation was lost.
 	p := &pendingHold{pendingMeta: pendingMeta{Held: sample("m0", ""), States: map[string]string{
-		addr("ito@example.jp").Key(): encodeState(StateReleased, g.clock.now(), "admin"), addr("sato@example.jp").Key(): encodeState(StateHeld, g.clock.now(), "")}}}
+		addr("ito@example.jp").Key(): encodeState(StateReleased, g.clock.now(), "admin"), addr("sato@example.jp").Key(): encodeState(StateHeld, g.clock.now(), ""),
+	}}}
 	h := p.Held
 	if err := g.putPending(&h, false); err != nil {
 		t.Fatal(err)

@@ -46,7 +46,7 @@ func (q *Store) Run(ctx context.Context) {
 // listen passes hints on; without them requests are found by the poll.
 func (q *Store) listen(ctx context.Context, hints chan<- struct{}) {
 	sub := q.o.Store.Client().Subscribe(ctx, hintChannel)
-	defer sub.Close() //nolint:errcheck // nothing depends on it
+	defer sub.Close()
 	for {
 		select {
 		case <-ctx.Done():

@@ -40,11 +40,15 @@ const (
 
 // builtins are the functions of expr that conditions may use. The others are left out because they build values
 // without bound, read the clock, or mean nothing for mail.
-var builtins = []string{"all", "none", "any", "one", "count", "len", "lower", "upper", "trim", "hasPrefix", "hasSuffix",
-	"abs", "min", "max", "round", "floor", "ceil", "int", "float", "string"}
+var builtins = []string{
+	"all", "none", "any", "one", "count", "len", "lower", "upper", "trim", "hasPrefix", "hasSuffix",
+	"abs", "min", "max", "round", "floor", "ceil", "int", "float", "string",
+}
 
-var binaryOps = []string{"and", "&&", "or", "||", "==", "!=", "<", "<=", ">", ">=", "in", "matches", "contains", "startsWith",
-	"endsWith", "+", "-", "*", "/", "%"}
+var binaryOps = []string{
+	"and", "&&", "or", "||", "==", "!=", "<", "<=", ">", ">=", "in", "matches", "contains", "startsWith",
+	"endsWith", "+", "-", "*", "/", "%",
+}
 
 // reader turns one `when` into a cond, and collects what is wrong with it.
 type reader struct {

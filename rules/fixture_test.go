@@ -45,9 +45,15 @@ var fixtureFacts = []mail.Fact{
 var fixtureChecks = []string{"rdns", "dnsbl", "geoip", "ratelimit", "spf", "dkim", "dmarc", "bayes"}
 
 var fixtureSymbols = []mail.Symbol{
-	{Name: "RDNS_NONE", Score: 1.5}, {Name: "DNSBL_LISTED", Score: 1}, {Name: "DNSBL_TEMPERROR"},
-	{Name: "SPF_FAIL", Score: 3}, {Name: "SPF_PASS"}, {Name: "DKIM_FAIL", Score: 1}, {Name: "BAYES_SPAM", Score: 6},
-	{Name: "RATELIMIT_RECIPIENT", Score: 2}, {Name: "BAYES_HAM", Score: -3},
+	{Name: "RDNS_NONE", Score: 1.5},
+	{Name: "DNSBL_LISTED", Score: 1},
+	{Name: "DNSBL_TEMPERROR"},
+	{Name: "SPF_FAIL", Score: 3},
+	{Name: "SPF_PASS"},
+	{Name: "DKIM_FAIL", Score: 1},
+	{Name: "BAYES_SPAM", Score: 6},
+	{Name: "RATELIMIT_RECIPIENT", Score: 2},
+	{Name: "BAYES_HAM", Score: -3},
 }
 
 func fixtureOptions() Options {
@@ -63,14 +69,18 @@ func fixtureTx(stage mail.Stage) *mail.Transaction {
 	}
 	if stage >= mail.Data {
 		text := strings.Repeat("いつもお世話になっております。資料をお送りします。 Please find the minutes attached.\n", 30)
-		tx.Message = &mail.Message{Raw: []byte(text), Subject: "資料", From: []mail.Mailbox{{Addr: from}},
+		tx.Message = &mail.Message{
+			Raw: []byte(text), Subject: "資料", From: []mail.Mailbox{{Addr: from}},
 			Header: []mail.Field{{Name: "Subject", Value: "=?UTF-8?B?6LOH5paZ?="}},
-			Parts:  []mail.Part{{Type: "text/plain", Text: text, Links: []mail.Link{{URL: "https://example.co.jp/"}}}}}
+			Parts:  []mail.Part{{Type: "text/plain", Text: text, Links: []mail.Link{{URL: "https://example.co.jp/"}}}},
+		}
 	}
 	mail.AddBaseFacts(tx.Facts, tx)
-	values := map[string]any{"rdns.result": "pass", "rdns.name": "mx.example.co.jp", "rdns.helo": "pass", "geoip.country": "JP", "geoip.as_org": "Example",
+	values := map[string]any{
+		"rdns.result": "pass", "rdns.name": "mx.example.co.jp", "rdns.helo": "pass", "geoip.country": "JP", "geoip.as_org": "Example",
 		"spf.result": "pass", "spf.helo": "none", "spf.domain": "example.co.jp", "dkim.result": "pass", "dkim.domains": []string{"example.co.jp"},
-		"dmarc.result": "pass", "dmarc.policy": "reject", "dmarc.aligned_dkim": true, "bayes.class": "unsure"}
+		"dmarc.result": "pass", "dmarc.policy": "reject", "dmarc.aligned_dkim": true, "bayes.class": "unsure",
+	}
 	for _, f := range fixtureFacts {
 		if f.Stage > stage {
 			continue

@@ -235,8 +235,10 @@ func TestEvaluationErrors(t *testing.T) {
 }
 
 func TestQuickMeansTheSame(t *testing.T) {
-	for _, src := range []string{"client.early", `spf.result == "pass"`, `spf.result != "pass"`, "dnsbl.count >= 1", "dnsbl.count == 1",
-		"dnsbl.score < 2", "dnsbl.score != 0.5", "dnsbl.count > 0.5", "dnsbl.count <= 0", `symbol("SPF_FAIL")`} {
+	for _, src := range []string{
+		"client.early", `spf.result == "pass"`, `spf.result != "pass"`, "dnsbl.count >= 1", "dnsbl.count == 1",
+		"dnsbl.score < 2", "dnsbl.score != 0.5", "dnsbl.count > 0.5", "dnsbl.count <= 0", `symbol("SPF_FAIL")`,
+	} {
 		p := policy(t, simple("X", src, "score = 1"))
 		c := p.rules[len(p.rules)-1].cond
 		if c.quick == nil {

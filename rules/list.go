@@ -34,9 +34,12 @@ var standardLists = []struct {
 	name string
 	kind listKind
 }{
-	{"allow_clients", networksOnly}, {"deny_clients", networksOnly},
-	{"allow_senders", addressesOnly}, {"deny_senders", addressesOnly},
-	{"allow_recipients", addressesOnly}, {"deny_recipients", addressesOnly},
+	{"allow_clients", networksOnly},
+	{"deny_clients", networksOnly},
+	{"allow_senders", addressesOnly},
+	{"deny_senders", addressesOnly},
+	{"allow_recipients", addressesOnly},
+	{"deny_recipients", addressesOnly},
 }
 
 const (

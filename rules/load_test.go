@@ -60,8 +60,10 @@ func TestWarnings(t *testing.T) {
 	p := policy(t, "[policy]\nthresholds = { hold = 6, reject = 5 }\n[[rule]]\nid = \"A\"\ndescribe = \"one text\"\nwhen = 'client.early'\nscore = 1\n"+
 		"[[rule]]\nid = \"B\"\nwhen = 'client.early'\nscore = 1\n[[rule]]\nid = \"C\"\ndescribe = { en = \"x\" }\nwhen = 'client.early'\nscore = 1\n")
 	w := p.Warnings().Error()
-	for _, want := range []string{"a.toml:5:12: the text of A stands for both languages", "a.toml:8:1: B has no describe", "a.toml:14:12: the text of C lacks ja",
-		"hold (6) never applies"} {
+	for _, want := range []string{
+		"a.toml:5:12: the text of A stands for both languages", "a.toml:8:1: B has no describe", "a.toml:14:12: the text of C lacks ja",
+		"hold (6) never applies",
+	} {
 		if !strings.Contains(w, want) {
 			t.Errorf("no %q in\n%s", want, w)
 		}
@@ -132,9 +134,11 @@ func FuzzLoad(f *testing.F) {
 
 // FuzzCondition judges whatever compiles.
 func FuzzCondition(f *testing.F) {
-	for _, s := range []string{`geoip.country != "JP"`, `1 < dnsbl.count < 3`, `"a" in dkim.domains`, `message.size % 0 == 1`, `-dnsbl.count ** 2 > 1`,
+	for _, s := range []string{
+		`geoip.country != "JP"`, `1 < dnsbl.count < 3`, `"a" in dkim.domains`, `message.size % 0 == 1`, `-dnsbl.count ** 2 > 1`,
 		`count(message.types, # == "a") > 1`, `none(message.links, {# contains "x"})`, `lower(client.helo) startsWith "a"`, `max(1, dnsbl.count) == 1`,
-		`client.ip in lists.deny_clients`, `symbol("SPF_FAIL") or header("a") == ""`, `"副業" in [message.subject]`} {
+		`client.ip in lists.deny_clients`, `symbol("SPF_FAIL") or header("a") == ""`, `"副業" in [message.subject]`,
+	} {
 		f.Add(s)
 	}
 	tx := fixtureTx(mail.Conclude)

@@ -170,8 +170,10 @@ func (p *Policy) Test() []TestResult {
 			for i, v := range t.given {
 				s.set(i, v)
 			}
-			results = append(results, TestResult{RuleID: r.id, Place: fmt.Sprintf("%s:%d", r.f.path, r.f.line(t.off)),
-				Want: t.expect.String(), Got: s.eval(r.cond).String()})
+			results = append(results, TestResult{
+				RuleID: r.id, Place: fmt.Sprintf("%s:%d", r.f.path, r.f.line(t.off)),
+				Want: t.expect.String(), Got: s.eval(r.cond).String(),
+			})
 		}
 	}
 	return results

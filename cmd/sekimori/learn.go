@@ -36,13 +36,13 @@ const maxLearn = 64 << 20
 
 // Run shows every message to the learner and says how far it has come.
 func (c learnCmd) Run(a *app) error {
-	l, cfg, done, err := a.openLearner()
+	l, err := a.openLearner()
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer l.store.Close()
 	class, _ := reputation.ParseClass(c.Class)
-	reader := &learnReader{class: class, tokens: bayes.Tokenizer{Hostname: cfg.Hostname}}
+	reader := &learnReader{class: class, tokens: bayes.Tokenizer{Hostname: l.cfg.Hostname}}
 	last := time.Now()
 	progress, err := l.LearnAll(a.ctx, reader.samples(c.Paths), func(p reputation.Progress) {
 		if time.Since(last) > 2*time.Second {
@@ -73,23 +73,30 @@ func (c learnCmd) Run(a *app) error {
 	return nil
 }
 
+// learner is what was learned, with the store that it is kept in.
+type learner struct {
+	*reputation.Learner
+	cfg   *config.Config
+	store *store.Store
+}
+
 // openLearner opens the store and loads what was learned.
-func (a *app) openLearner() (*reputation.Learner, *config.Config, func(), error) {
+func (a *app) openLearner() (*learner, error) {
 	cfg, err := a.loadConfig()
 	if err != nil {
 		printErrors(a.err, err)
-		return nil, nil, nil, found
+		return nil, found
 	}
 	st, err := store.Dial(a.ctx, store.Options{Redis: cfg.Redis, DataDir: cfg.DataDir})
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	l := reputation.NewLearner(st.Client(), time.Now, slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err := l.Load(a.ctx); err != nil {
 		_ = st.Close()
-		return nil, nil, nil, fmt.Errorf("what was learned cannot be read from the store: %w", err)
+		return nil, fmt.Errorf("what was learned cannot be read from the store: %w", err)
 	}
-	return l, cfg, func() { _ = st.Close() }, nil
+	return &learner{l, cfg, st}, nil
 }
 
 // learnReader finds the messages.
@@ -183,11 +190,11 @@ type bayesStatsCmd struct {
 }
 
 func (c bayesStatsCmd) Run(a *app) error {
-	l, _, done, err := a.openLearner()
+	l, err := a.openLearner()
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer l.store.Close()
 	s := l.Stats()
 	if c.JSON {
 		return a.json(s)

@@ -20,7 +20,7 @@ import (
 type relayPort struct{ *relay.Relay }
 
 func (r relayPort) Deliver(ctx context.Context, e front.Envelope) ([]front.Answer, error) {
-	answers, err := r.Relay.Deliver(ctx, envelope(e))
+	answers, err := r.Relay.Deliver(ctx, toRelay(e))
 	out := make([]front.Answer, len(answers))
 	for i, a := range answers {
 		out[i] = front.Answer(a)
@@ -29,10 +29,10 @@ func (r relayPort) Deliver(ctx context.Context, e front.Envelope) ([]front.Answe
 }
 
 func (r relayPort) Queue(ctx context.Context, e front.Envelope) error {
-	return r.Relay.Queue(ctx, envelope(e))
+	return r.Relay.Queue(ctx, toRelay(e))
 }
 
-func envelope(e front.Envelope) relay.Envelope {
+func toRelay(e front.Envelope) relay.Envelope {
 	return relay.Envelope{ID: e.ID, From: e.From, Rcpts: e.Rcpts, Content: e.Content, EightBit: e.EightBit, UTF8: e.UTF8}
 }
 

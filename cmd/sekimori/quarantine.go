@@ -69,8 +69,10 @@ func (a *app) openQuarantine() (*quarantine.Store, func(), error) {
 }
 
 func (a *app) keeperOf(cfg *config.Config, st *store.Store) (*quarantine.Store, func(), error) {
-	q, err := quarantine.New(quarantine.Options{Store: st, SpoolDir: filepath.Join(cfg.DataDir, "spool"), Node: cfg.Hostname,
-		Retention: cfg.Quarantine.Retention.D()})
+	q, err := quarantine.New(quarantine.Options{
+		Store: st, SpoolDir: filepath.Join(cfg.DataDir, "spool"), Node: cfg.Hostname,
+		Retention: cfg.Quarantine.Retention.D(),
+	})
 	if err != nil {
 		_ = st.Close()
 		return nil, nil, err
@@ -93,8 +95,10 @@ type heldRow struct {
 }
 
 func row(i quarantine.Item) heldRow {
-	r := heldRow{ID: i.ID, From: i.From.String(), Subject: i.Subject, Time: i.Time, Class: i.Class, Score: i.Score, Rule: i.Rule,
-		Size: i.Size, States: i.States, Pending: i.Pending}
+	r := heldRow{
+		ID: i.ID, From: i.From.String(), Subject: i.Subject, Time: i.Time, Class: i.Class, Score: i.Score, Rule: i.Rule,
+		Size: i.Size, States: i.States, Pending: i.Pending,
+	}
 	for _, a := range i.Rcpts {
 		r.Rcpt = append(r.Rcpt, a.String())
 	}

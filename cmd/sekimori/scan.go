@@ -43,7 +43,7 @@ func (c scanCmd) Run(a *app) error {
 		printErrors(a.err, err)
 		return found
 	}
-	sess, from, rcpts, err := c.envelope(cfg)
+	e, err := c.envelope(cfg)
 	if err != nil {
 		return err
 	}
@@ -65,34 +65,40 @@ func (c scanCmd) Run(a *app) error {
 		return found
 	}
 	defer j.close()
-	tx, verdicts := j.scan(a.ctx, sess, from, rcpts, raw)
+	tx, verdicts := j.scan(a.ctx, e, raw)
 	return c.print(a, tx, verdicts)
 }
 
-func (c scanCmd) envelope(cfg *config.Config) (*mail.Session, mail.Address, []mail.Address, error) {
+// envelope is who sends what to whom.
+type envelope struct {
+	session *mail.Session
+	from    mail.Address
+	rcpts   []mail.Address
+}
+
+func (c scanCmd) envelope(cfg *config.Config) (envelope, error) {
+	var e envelope
 	client, err := netip.ParseAddr(c.Client)
 	if err != nil {
-		return nil, mail.Address{}, nil, usage("--client %s is not an IP address", c.Client)
+		return e, usage("--client %s is not an IP address", c.Client)
 	}
-	var from mail.Address
 	if c.From != "" && c.From != "<>" {
-		if from, err = mail.ParseAddress(c.From, true); err != nil {
-			return nil, from, nil, usage("--from %s: %v", c.From, err)
+		if e.from, err = mail.ParseAddress(c.From, true); err != nil {
+			return e, usage("--from %s: %v", c.From, err)
 		}
 	}
-	var rcpts []mail.Address
 	for _, r := range c.Rcpt {
 		rcpt, err := mail.ParseAddress(r, true)
 		if err != nil {
-			return nil, from, nil, usage("--rcpt %s: %v", r, err)
+			return e, usage("--rcpt %s: %v", r, err)
 		}
-		rcpts = append(rcpts, rcpt)
+		e.rcpts = append(e.rcpts, rcpt)
 	}
-	sess := &mail.Session{ID: xid.New().String(), Client: client.Unmap(), Helo: c.Helo, Esmtp: true, Start: time.Now()}
+	e.session = &mail.Session{ID: xid.New().String(), Client: client.Unmap(), Helo: c.Helo, Esmtp: true, Start: time.Now()}
 	for _, n := range cfg.SMTP.MyNetworks {
-		sess.Trusted = sess.Trusted || n.Contains(sess.Client)
+		e.session.Trusted = e.session.Trusted || n.Contains(e.session.Client)
 	}
-	return sess, from, rcpts, nil
+	return e, nil
 }
 
 // read reads the message and gives it CRLF line ends, as it would have had on its way.
@@ -132,13 +138,13 @@ func dialStore(ctx context.Context, cfg *config.Config) (*store.Store, error) {
 	return store.Dial(ctx, o)
 }
 
-func (j *judge) scan(ctx context.Context, sess *mail.Session, from mail.Address, rcpts []mail.Address, raw []byte) (*mail.Transaction, []mail.Verdict) {
-	visit := j.gate.Accept(ctx, sess)
+func (j *judge) scan(ctx context.Context, e envelope, raw []byte) (*mail.Transaction, []mail.Verdict) {
+	visit := j.gate.Accept(ctx, e.session)
 	defer visit.Close()
-	visit.Helo(sess)
-	judging := visit.Begin(xid.New().String(), from, mail.Params{Size: int64(len(raw))})
+	visit.Helo(e.session)
+	judging := visit.Begin(xid.New().String(), e.from, mail.Params{Size: int64(len(raw))})
 	early := map[mail.Address]mail.Verdict{}
-	for _, rcpt := range rcpts {
+	for _, rcpt := range e.rcpts {
 		if v := judging.Rcpt(ctx, rcpt); v.Action >= mail.Defer {
 			early[rcpt] = v
 		}

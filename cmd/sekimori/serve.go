@@ -153,7 +153,10 @@ func (s *server) serve(ctx, work context.Context) error {
 			return err
 		}
 	}
-	s.keeper.Recover(work) // before the relay empties its queue, so that what was handed over is recognised
+	// Before the relay empties its queue, so that what was handed over is recognised.
+	if err := s.keeper.Recover(work); err != nil {
+		s.log.Warn("releases cannot be taken up yet", "err", err)
+	}
 	s.loadLearned(work)
 	s.announce()
 	s.background.Go(func() { s.judge.learner.Run(work) })

@@ -61,8 +61,10 @@ var owners = map[string][]string{
 }
 
 // top is all that may stand at the top level beside dot-files.
-var top = []string{"cmd", "filters", "reputation", "quarantine", "rules", "testdata", "internal",
-	"go.mod", "go.sum", "README.md", "LICENSE", "CHANGELOG.md"}
+var top = []string{
+	"cmd", "filters", "reputation", "quarantine", "rules", "testdata", "internal",
+	"go.mod", "go.sum", "README.md", "LICENSE", "CHANGELOG.md",
+}
 
 func TestTopLevel(t *testing.T) {
 	entries, err := filepath.Glob(filepath.Join(root, "*"))

@@ -59,10 +59,14 @@ func TestExamples(t *testing.T) {
 
 func TestDefault(t *testing.T) {
 	c := Default()
-	got := []any{c.SMTP.Listeners[0].Listen[0], c.HTTP.Listen, c.Metrics.Listen, c.DataDir, c.Domains[0].Names[0],
-		c.Domains[0].Recipients, c.Domains[0].Backends[0].URL, c.Redis.Embedded(), c.Section("dnsbl").Empty()}
-	want := []any{"127.0.0.1:2525", "127.0.0.1:8025", "127.0.0.1:9025", "./sekimori-data", "example.test", "any",
-		"maildir:sekimori-data/maildir", true, true}
+	got := []any{
+		c.SMTP.Listeners[0].Listen[0], c.HTTP.Listen, c.Metrics.Listen, c.DataDir, c.Domains[0].Names[0],
+		c.Domains[0].Recipients, c.Domains[0].Backends[0].URL, c.Redis.Embedded(), c.Section("dnsbl").Empty(),
+	}
+	want := []any{
+		"127.0.0.1:2525", "127.0.0.1:8025", "127.0.0.1:9025", "./sekimori-data", "example.test", "any",
+		"maildir:sekimori-data/maildir", true, true,
+	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
@@ -92,8 +96,10 @@ weight = 3
 	for _, b := range c.Domains[0].Backends {
 		urls = append(urls, fmt.Sprint(b.URL, " ", b.Weight, " ", b.MaxConnections, " ", b.TLS.Mode))
 	}
-	want := []string{"smtp://mail1.example.jp:25 1 15 opportunistic", "lmtp://192.0.2.2:24 1 15 opportunistic",
-		"maildir:" + dir + "/mail 1 15 opportunistic", "lmtp+unix:///run/lmtp 3 15 opportunistic"}
+	want := []string{
+		"smtp://mail1.example.jp:25 1 15 opportunistic", "lmtp://192.0.2.2:24 1 15 opportunistic",
+		"maildir:" + dir + "/mail 1 15 opportunistic", "lmtp+unix:///run/lmtp 3 15 opportunistic",
+	}
 	if d := cmp.Diff(want, urls); d != "" {
 		t.Error(d)
 	}

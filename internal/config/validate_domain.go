@@ -66,7 +66,7 @@ func (v *validator) recipients(path string, d *Domain) {
 		} else if f, err := os.Open(file); err != nil {
 			v.fail(at, "cannot be read: %v", err)
 		} else {
-			f.Close() //nolint:errcheck // only opened to see that it can be
+			f.Close()
 		}
 	case slices.Contains([]string{"ldap", "sql", "unix", "callout"}, kind):
 		v.fail(at, `%s is not offered by this version; "file:PATH" and "any" are`, kind)

@@ -34,7 +34,7 @@ func newCache(octets int, now func() time.Time) *cache {
 }
 
 // get returns what was stored and is not over its time. The third result says whether there is such an entry.
-func (c *cache) get(q question) (*answer, error, bool) { //nolint:revive // the error is what was stored
+func (c *cache) get(q question) (*answer, error, bool) {
 	e, ok := c.entries.GetIfPresent(q)
 	if !ok || !c.now().Before(e.expires) {
 		return nil, nil, false

@@ -47,8 +47,10 @@ func TestClientTypes(t *testing.T) {
 	})
 	c := newClient(t, Options{}, s)
 	ctx := t.Context()
-	addrs := map[string]string{"x.test": "[192.0.2.1 192.0.2.2]", "alias.test.": "[192.0.2.1]", "half.test": "[192.0.2.1 192.0.2.2]",
-		"chain1.test": "[192.0.2.4]", "withjunk.test": "[192.0.2.8]", "A.b.c.d.e.f.g.h.i.test": "[192.0.2.9]"}
+	addrs := map[string]string{
+		"x.test": "[192.0.2.1 192.0.2.2]", "alias.test.": "[192.0.2.1]", "half.test": "[192.0.2.1 192.0.2.2]",
+		"chain1.test": "[192.0.2.4]", "withjunk.test": "[192.0.2.8]", "A.b.c.d.e.f.g.h.i.test": "[192.0.2.9]",
+	}
 	for name, want := range addrs {
 		got, err := c.LookupNetIP(ctx, "ip4", name)
 		if err != nil || toString(got) != want {
@@ -127,11 +129,21 @@ func TestClientCache(t *testing.T) {
 		after time.Duration
 		asks  int32
 	}{
-		{"minute.test", 0, 1}, {"MINUTE.test.", 59 * time.Second, 0}, {"minute.test", 2 * time.Second, 1},
-		{"zero.test", 0, 1}, {"zero.test", 0, 1}, {"high.test", 0, 1}, {"high.test", 0, 1},
-		{"none.test", 0, 1}, {"none.test", 29 * time.Second, 0}, {"none.test", 2 * time.Second, 1},
-		{"nosoa.test", 0, 1}, {"nosoa.test", 0, 1},
-		{"fail.test", 0, 1}, {"fail.test", 500 * time.Millisecond, 0}, {"fail.test", time.Second, 1},
+		{"minute.test", 0, 1},
+		{"MINUTE.test.", 59 * time.Second, 0},
+		{"minute.test", 2 * time.Second, 1},
+		{"zero.test", 0, 1},
+		{"zero.test", 0, 1},
+		{"high.test", 0, 1},
+		{"high.test", 0, 1},
+		{"none.test", 0, 1},
+		{"none.test", 29 * time.Second, 0},
+		{"none.test", 2 * time.Second, 1},
+		{"nosoa.test", 0, 1},
+		{"nosoa.test", 0, 1},
+		{"fail.test", 0, 1},
+		{"fail.test", 500 * time.Millisecond, 0},
+		{"fail.test", time.Second, 1},
 	} {
 		mu.Lock()
 		now = now.Add(step.after)

@@ -158,7 +158,7 @@ func TestSlowDomain(t *testing.T) {
 	c := newClient(t, Options{Timeout: 100 * time.Millisecond}, s)
 	_, err := c.LookupTXT(t.Context(), "slow.test")
 	wantTemporary(t, err)
-	if e, ok := err.(*net.DNSError); !ok || !e.IsTimeout { //nolint:errorlint // the promise is a bare one
+	if e, ok := err.(*net.DNSError); !ok || !e.IsTimeout {
 		t.Errorf("%#v", err)
 	}
 	if !c.Healthy() {

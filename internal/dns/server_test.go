@@ -98,7 +98,7 @@ func closedPort(t *testing.T) string {
 
 func wantTemporary(t *testing.T, err error) {
 	t.Helper()
-	e, ok := err.(*net.DNSError) //nolint:errorlint // the promise is a bare one
+	e, ok := err.(*net.DNSError)
 	if !ok || !e.IsTemporary || e.IsNotFound {
 		t.Errorf("error %#v is not a temporary *net.DNSError", err)
 	}
@@ -106,7 +106,7 @@ func wantTemporary(t *testing.T, err error) {
 
 func wantNotFound(t *testing.T, err error) {
 	t.Helper()
-	e, ok := err.(*net.DNSError) //nolint:errorlint // as above
+	e, ok := err.(*net.DNSError)
 	if !ok || e.IsTemporary || !e.IsNotFound {
 		t.Errorf("error %#v is not a *net.DNSError for what is not there", err)
 	}

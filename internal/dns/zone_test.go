@@ -92,7 +92,7 @@ func TestZoneErrors(t *testing.T) {
 			}
 			continue
 		}
-		e, ok := err.(*net.DNSError) //nolint:errorlint // the promise is a bare one
+		e, ok := err.(*net.DNSError)
 		if !ok || e.IsTemporary != c.temporary || e.IsTimeout != c.timeout || e.IsNotFound != c.absent || e.Name != c.name {
 			t.Errorf("%s: %#v", c.name, err)
 		}
@@ -108,7 +108,7 @@ func TestZoneHang(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err := z.LookupTXT(ctx, "dead.example.")
-		if e, ok := err.(*net.DNSError); !ok || !e.IsTimeout || !e.IsTemporary { //nolint:errorlint // as above
+		if e, ok := err.(*net.DNSError); !ok || !e.IsTimeout || !e.IsTemporary {
 			t.Errorf("%#v", err)
 		}
 	})

@@ -19,7 +19,6 @@ type tally struct {
 	junk    int
 	failed  int // recipients refused for good
 	surplus int // recipients refused for now
-	mails   int // transactions ended by an answer to the message
 }
 
 // next reads commands until one is for go-smtp, which is returned; nil ends the connection.

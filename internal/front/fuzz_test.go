@@ -18,9 +18,10 @@ type script struct {
 	said strings.Builder
 }
 
-func (s *script) Write(p []byte) (int, error)      { return s.said.Write(p) }
-func (s *script) Close() error                     { return nil }
-func (s *script) LocalAddr() net.Addr              { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 25), Port: 25} }
+func (s *script) Write(p []byte) (int, error) { return s.said.Write(p) }
+func (s *script) Close() error                { return nil }
+func (s *script) LocalAddr() net.Addr         { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 25), Port: 25} }
+
 func (s *script) RemoteAddr() net.Addr             { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 4000} }
 func (s *script) SetDeadline(time.Time) error      { return nil }
 func (s *script) SetReadDeadline(time.Time) error  { return nil }

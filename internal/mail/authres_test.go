@@ -81,7 +81,8 @@ func TestForeignAuthResults(t *testing.T) {
 		"(":                                          false,
 	} {
 		m := &Message{Header: []Field{
-			{Name: "From", Value: "mx.example.jp"}, {Name: "authentication-RESULTS", Value: value, Start: 7, End: 9},
+			{Name: "From", Value: "mx.example.jp"},
+			{Name: "authentication-RESULTS", Value: value, Start: 7, End: 9},
 			{Name: "ARC-Authentication-Results", Value: "mx.example.jp; none"},
 		}}
 		got := ForeignAuthResults(m, "mx.example.jp")

@@ -15,18 +15,18 @@ import (
 
 // Registry has every counter of one server. Safe for concurrent use.
 type Registry struct {
-	reg         *prometheus.Registry
-	mails       *prometheus.CounterVec
-	findings    *prometheus.CounterVec
-	outcomes    *prometheus.CounterVec
-	seconds     *prometheus.HistogramVec
-	open        prometheus.Gauge
-	refusals    *prometheus.CounterVec
-	deliveries  *prometheus.CounterVec
-	phase       *prometheus.HistogramVec
-	warnings    *prometheus.GaugeVec
-	checks      sync.Map // check -> *perCheck: label look-ups are too dear for the path of every mail
-	symbols     sync.Map // symbol -> prometheus.Counter
+	reg        *prometheus.Registry
+	mails      *prometheus.CounterVec
+	findings   *prometheus.CounterVec
+	outcomes   *prometheus.CounterVec
+	seconds    *prometheus.HistogramVec
+	open       prometheus.Gauge
+	refusals   *prometheus.CounterVec
+	deliveries *prometheus.CounterVec
+	phase      *prometheus.HistogramVec
+	warnings   *prometheus.GaugeVec
+	checks     sync.Map // check -> *perCheck: label look-ups are too dear for the path of every mail
+	symbols    sync.Map // symbol -> prometheus.Counter
 }
 
 type perCheck struct {

@@ -143,9 +143,19 @@ func TestFinalDot(t *testing.T) {
 
 func TestUnwellBackendQueues(t *testing.T) {
 	for _, c := range []struct{ verb, answer string }{
-		{"EHLO", "554 no"}, {"EHLO", "!hang"}, {"EHLO", "!drop"}, {"MAIL", "550 5.7.1 who are you"}, {"MAIL", "451 4.3.0 later"},
-		{"MAIL", "!hang"}, {"RCPT", "!drop"}, {"RCPT", "421 4.3.2 closing"}, {"DATA", "451 no"}, {"DATA", "554 no"}, {"DATA", "!hang"},
-		{"MAIL", strings.Repeat("2", 5000)}, {"RCPT", "hello"},
+		{"EHLO", "554 no"},
+		{"EHLO", "!hang"},
+		{"EHLO", "!drop"},
+		{"MAIL", "550 5.7.1 who are you"},
+		{"MAIL", "451 4.3.0 later"},
+		{"MAIL", "!hang"},
+		{"RCPT", "!drop"},
+		{"RCPT", "421 4.3.2 closing"},
+		{"DATA", "451 no"},
+		{"DATA", "554 no"},
+		{"DATA", "!hang"},
+		{"MAIL", strings.Repeat("2", 5000)},
+		{"RCPT", "hello"},
 	} {
 		s := &fakeServer{ehlo: pipelining}
 		run(t, []*fakeServer{s}, func(w *world) {

@@ -49,7 +49,6 @@ func answerOf(p reply) answer {
 }
 
 var (
-	errStale   = errors.New("the server had closed the connection")
 	errNoUTF8  = errors.New("the mail needs SMTPUTF8, which the backend does not offer")
 	errAborted = errors.New("not begun")
 )

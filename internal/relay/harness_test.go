@@ -20,11 +20,10 @@ type fakeServer struct {
 	on     func(verb, line string) string
 	tls    *tls.Config
 	lmtp   bool
-	onData func()    // called at the first octet behind DATA
-	cut    int       // octets of data after which the connection is dropped; 0: never
-	stall  int       // octets of data after which nothing is read any more
-	refuse error     // of dialing
-	idle   chan bool // closed: idle connections are dropped
+	onData func() // called at the first octet behind DATA
+	cut    int    // octets of data after which the connection is dropped; 0: never
+	stall  int    // octets of data after which nothing is read any more
+	refuse error  // of dialing
 
 	mu        sync.Mutex
 	mails     []received

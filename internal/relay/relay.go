@@ -127,7 +127,9 @@ func New(o Options) (*Relay, error) {
 func (r *Relay) hostname() string { return cmp.Or(r.o.Config.Hostname, "localhost") }
 
 func (r *Relay) budget() time.Duration { return orDuration(r.o.Config.Relay.Budget, 15*time.Second) }
-func (r *Relay) late() time.Duration   { return orDuration(r.o.Config.Relay.LateAnswer, 10*time.Minute) }
+
+func (r *Relay) late() time.Duration { return orDuration(r.o.Config.Relay.LateAnswer, 10*time.Minute) }
+
 func (r *Relay) lifetime() time.Duration {
 	return orDuration(r.o.Config.Relay.QueueLifetime, 120*time.Hour)
 }

@@ -249,8 +249,10 @@ func TestTemp(t *testing.T) {
 	if names, _ := os.ReadDir(filepath.Join(s.Dir(), dirTmp)); len(names) != 0 {
 		t.Error("the file has a name")
 	}
-	if tmp.Close() != nil || tmp.Close() != nil {
-		t.Error("Close")
+	for range 2 {
+		if err := tmp.Close(); err != nil {
+			t.Error("Close", err)
+		}
 	}
 	empty, _ := s.Temp(0)
 	if b, err := empty.Bytes(); len(b) != 0 || err != nil {

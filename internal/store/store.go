@@ -15,6 +15,8 @@ import (
 )
 
 // What other packages use of go-redis, so that they do not import it.
+//
+//nolint:revive // one comment for all of them
 type (
 	Client    = redis.UniversalClient
 	Pipeliner = redis.Pipeliner

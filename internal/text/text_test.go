@@ -57,9 +57,12 @@ func held() mail.Verdict {
 	return mail.Verdict{
 		Action: mail.Hold, Class: "spam", Score: 7, RuleID: "threshold.hold", Limit: 6,
 		Counted: []mail.Counted{
-			{Name: "X_SMALL", Points: 0.5}, {Name: "X_NONE"},
-			{Name: "LATE", Points: 2.5, Describe: map[string]string{"ja": "遅いです。", "en": "It is late."}, Rule: "a.toml:3",
-				Evidence: []mail.Evidence{{Key: "from", Value: "a\x00\u202eb\r\nX"}}},
+			{Name: "X_SMALL", Points: 0.5},
+			{Name: "X_NONE"},
+			{
+				Name: "LATE", Points: 2.5, Describe: map[string]string{"ja": "遅いです。", "en": "It is late."}, Rule: "a.toml:3",
+				Evidence: []mail.Evidence{{Key: "from", Value: "a\x00\u202eb\r\nX"}},
+			},
 			{Name: "BIG", Points: 4, Describe: map[string]string{"ja": "大きいです。", "en": "It is big."}},
 		},
 		Degraded: []string{"dnsbl: bl.example: timeout", "geoip: skipped: not configured"},
@@ -93,8 +96,10 @@ func TestExplain(t *testing.T) {
 
 func TestReport(t *testing.T) {
 	got := strings.Join(Report(held(), En), "\n")
-	for _, want := range []string{"Verdict: held in the quarantine", "7.0 points reach the threshold of 6.0", "+4.0 BIG",
-		`from="a  b  X"`, "dnsbl: bl.example: timeout", "geoip: skipped: not configured", "LISTED", "absent would have kept it below the threshold: LATE, BIG"} {
+	for _, want := range []string{
+		"Verdict: held in the quarantine", "7.0 points reach the threshold of 6.0", "+4.0 BIG",
+		`from="a  b  X"`, "dnsbl: bl.example: timeout", "geoip: skipped: not configured", "LISTED", "absent would have kept it below the threshold: LATE, BIG",
+	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
