@@ -98,7 +98,7 @@ func New(o Options) (*Server, error) {
 func (s *Server) Listen() error {
 	for _, l := range s.cfg.SMTP.Listeners {
 		for _, addr := range l.Listen {
-			ln, err := net.Listen("tcp", addr)
+			ln, err := net.Listen(family(addr), addr)
 			if err != nil {
 				s.closeSockets()
 				return fmt.Errorf("smtp listener: %w", err)
@@ -107,6 +107,22 @@ func (s *Server) Listen() error {
 		}
 	}
 	return nil
+}
+
+// family keeps 0.0.0.0 and [::] apart: "tcp" would listen on both families for either, and the second would fail.
+func family(addr string) string {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "tcp"
+	}
+	switch ip, err := netip.ParseAddr(host); {
+	case err != nil:
+		return "tcp"
+	case ip.Is4():
+		return "tcp4"
+	default:
+		return "tcp6"
+	}
 }
 
 // Addrs returns the addresses that are listened on.
