@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sekimori/internal/spool"
@@ -115,15 +116,32 @@ func (s *server) held() int {
 	return int(st.Mails)
 }
 
+// gauges adds the numbers that other packages keep.
 func (s *server) gauges() {
-	s.metrics.Gauge("sekimori_queue", "Mails in the spool that wait for a backend.", func() float64 { return float64(s.entries(spool.KindQueue)) })
-	s.metrics.Gauge("sekimori_pending_holds", "Held mails that wait in the spool for the quarantine's store.", func() float64 { return float64(s.entries(spool.KindHold)) })
-	s.metrics.Gauge("sekimori_store_up", "1 while the store answers.", func() float64 {
+	m, c := s.metrics, s.relay.Counters
+	m.Gauge("sekimori_queue", "Mails in the spool that wait for a backend.", func() float64 { all, _ := s.relay.QueueLen(); return float64(all) })
+	m.Gauge("sekimori_queue_inflight", "Of these: sent to a backend whose answer is awaited.", func() float64 { _, n := s.relay.QueueLen(); return float64(n) })
+	m.Gauge("sekimori_pending_holds", "Held mails that wait in the spool for the quarantine's store.", func() float64 { return float64(s.entries(spool.KindHold)) })
+	m.Gauge("sekimori_store_up", "1 while the store answers.", func() float64 {
 		if s.store.Healthy() {
 			return 1
 		}
 		return 0
 	})
+	for _, x := range []struct {
+		name, help string
+		n          *atomic.Int64
+	}{
+		{"sekimori_delivered_total", "Recipients that a backend took.", &c.Delivered},
+		{"sekimori_refused_by_backend_total", "Recipients that a backend refused before the mail was acknowledged.", &c.Refused},
+		{"sekimori_spooled_total", "Mails put into the queue.", &c.Spooled},
+		{"sekimori_late_answers_total", "Mails whose backend answered the final dot after the budget.", &c.Late},
+		{"sekimori_duplicates_total", "Mails sent again because the connection was lost behind the final dot.", &c.Duplicates},
+		{"sekimori_retries_total", "Attempts from the queue.", &c.Retries},
+		{"sekimori_undeliverable_total", "Recipients given up after the mail was acknowledged; it is held.", &c.Failed},
+	} {
+		m.Counter(x.name, x.help, func() float64 { return float64(x.n.Load()) })
+	}
 }
 
 // announce says where everything listens: in the log, and in words on standard output.

@@ -273,7 +273,6 @@ func (s *server) holdUndeliverable(ctx context.Context, f relay.Failure) error {
 		_, _ = sum.Write([]byte(r.Addr.Key() + " "))
 		h.Rcpts = append(h.Rcpts, r.Addr)
 		h.Reasons = append(h.Reasons, mail.Counted{Name: "UNDELIVERABLE", Evidence: []mail.Evidence{{Key: "rcpt", Value: r.Addr.String()}, {Key: "reply", Value: r.Reply.String()}}})
-		s.metrics.Delivery("failed")
 	}
 	h.ID = fmt.Sprintf("%s.u%x", f.Entry.ID, sum.Sum64())
 	err := s.keeper.Hold(ctx, h)

@@ -15,18 +15,17 @@ import (
 
 // Registry has every counter of one server. Safe for concurrent use.
 type Registry struct {
-	reg        *prometheus.Registry
-	mails      *prometheus.CounterVec
-	findings   *prometheus.CounterVec
-	outcomes   *prometheus.CounterVec
-	seconds    *prometheus.HistogramVec
-	open       prometheus.Gauge
-	refusals   *prometheus.CounterVec
-	deliveries *prometheus.CounterVec
-	phase      *prometheus.HistogramVec
-	warnings   *prometheus.GaugeVec
-	checks     sync.Map // check -> *perCheck: label look-ups are too dear for the path of every mail
-	symbols    sync.Map // symbol -> prometheus.Counter
+	reg      *prometheus.Registry
+	mails    *prometheus.CounterVec
+	findings *prometheus.CounterVec
+	outcomes *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	open     prometheus.Gauge
+	refusals *prometheus.CounterVec
+	phase    *prometheus.HistogramVec
+	warnings *prometheus.GaugeVec
+	checks   sync.Map // check -> *perCheck: label look-ups are too dear for the path of every mail
+	symbols  sync.Map // symbol -> prometheus.Counter
 }
 
 type perCheck struct {
@@ -43,12 +42,11 @@ func New(version string) *Registry {
 	r.seconds = histogram("sekimori_check_seconds", "How long a check took.", "check")
 	r.open = prometheus.NewGauge(prometheus.GaugeOpts{Name: "sekimori_connections", Help: "Open SMTP connections."})
 	r.refusals = counters("sekimori_refusals_total", "Refusals by what was refused and why.", "where", "why")
-	r.deliveries = counters("sekimori_deliveries_total", "Recipients by what became of the delivery to a backend.", "result")
 	r.phase = histogram("sekimori_mail_seconds", "Where the time of a mail went.", "phase")
 	r.warnings = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sekimori_warning", Help: "1 while a warning to the administrator stands."}, []string{"cause"})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sekimori_info", Help: "1, with the version."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
-	r.reg.MustRegister(r.mails, r.findings, r.outcomes, r.seconds, r.open, r.refusals, r.deliveries, r.phase, r.warnings, info,
+	r.reg.MustRegister(r.mails, r.findings, r.outcomes, r.seconds, r.open, r.refusals, r.phase, r.warnings, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for a := mail.Deliver; a <= mail.Reject; a++ {
 		r.mails.WithLabelValues(a.String())
@@ -122,9 +120,6 @@ func (r *Registry) Open(n int) { r.open.Set(float64(n)) }
 
 // Refusal counts something that was refused: where is connection, command, rcpt or tls, why one of a few words.
 func (r *Registry) Refusal(where, why string) { r.refusals.WithLabelValues(where, why).Inc() }
-
-// Delivery counts one recipient's delivery: delivered, queued, refused, retried, failed, duplicate.
-func (r *Registry) Delivery(result string) { r.deliveries.WithLabelValues(result).Inc() }
 
 // Phase counts how long one part of a mail's way took: "judge", "deliver", "total".
 func (r *Registry) Phase(phase string, d time.Duration) {
