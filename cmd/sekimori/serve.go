@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -64,6 +65,11 @@ func (serveCmd) Run(a *app) error {
 		return found
 	}
 	s := &server{app: a, cfg: cfg, log: newLogger(cfg, a.err), started: time.Now()}
+	// Mail is short-lived garbage and the heap is small: collecting half as often costs some ten MB and saves a tenth of the
+	// time. An administrator's GOGC is respected.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(200)
+	}
 	work, stop := context.WithCancel(context.WithoutCancel(a.ctx))
 	defer stop()
 	if err := s.open(work); err != nil {
