@@ -16,7 +16,7 @@ import (
 
 var ratelimitSpec = Spec{
 	Name:   "ratelimit",
-	Stages: []mail.Stage{mail.Connect, mail.Mail, mail.Rcpt},
+	Stages: []mail.Stage{mail.Mail, mail.Rcpt},
 	Symbols: []mail.Symbol{
 		{Name: "RATELIMIT_CLIENT", Score: 2},
 		{Name: "RATELIMIT_NETWORK", Score: 1},
@@ -24,8 +24,8 @@ var ratelimitSpec = Spec{
 		{Name: "RATELIMIT_RECIPIENT", Score: 1},
 	},
 	Facts: []mail.Fact{
-		{Name: "ratelimit.client", Type: mail.Bool, Stage: mail.Connect},
-		{Name: "ratelimit.network", Type: mail.Bool, Stage: mail.Connect},
+		{Name: "ratelimit.client", Type: mail.Bool, Stage: mail.Mail},
+		{Name: "ratelimit.network", Type: mail.Bool, Stage: mail.Mail},
 		{Name: "ratelimit.sender_domain", Type: mail.Bool, Stage: mail.Mail},
 		{Name: "ratelimit.recipient", Type: mail.Bool, Stage: mail.Rcpt, PerRcpt: true},
 	},
@@ -76,8 +76,8 @@ func (r rate) String() string {
 	return strconv.Itoa(r.burst) + "/" + per
 }
 
-// ratelimitConfig is [filters.ratelimit]. client and network count connections, the others mails and recipients; mail of
-// one's own networks is not counted.
+// ratelimitConfig is [filters.ratelimit]. recipient counts recipients, the others mails, so that it makes no difference over
+// how many connections they come; mail of one's own networks is not counted.
 type ratelimitConfig struct {
 	Client       rate `toml:"client"`
 	Network      rate `toml:"network"` // IPv4 /24, IPv6 /64
@@ -127,14 +127,13 @@ func (r *ratelimit) Check(ctx context.Context, tx *mail.Transaction) (mail.Resul
 
 func (r *ratelimit) meters(tx *mail.Transaction) []meter {
 	switch tx.Stage {
-	case mail.Connect:
+	case mail.Mail:
 		ip := tx.Session.Client
 		return []meter{
 			{name: "client", value: ip.String(), rate: r.cfg.Client},
 			{name: "network", value: networkOf(ip), rate: r.cfg.Network},
+			{name: "sender_domain", value: tx.From.Domain, rate: r.cfg.SenderDomain},
 		}
-	case mail.Mail:
-		return []meter{{name: "sender_domain", value: tx.From.Domain, rate: r.cfg.SenderDomain}}
 	case mail.Rcpt:
 		return []meter{{name: "recipient", value: tx.Rcpt.Key(), rate: r.cfg.Recipient, rcpt: tx.Rcpt}}
 	}

@@ -111,7 +111,8 @@ type Store struct {
 	reader  *spool.Reader // pending holds; nil when there is no spool
 	scripts scripts
 
-	mu    sync.Mutex // one of Run's tasks at a time; guards what follows
+	large chan struct{} // has a place for each large mail that is being packed
+	mu    sync.Mutex    // one of Run's tasks at a time; guards what follows
 	retry map[string]retry
 	next  map[string]time.Time // of Run's slower tasks
 
@@ -151,7 +152,7 @@ func New(o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("quarantine: %w", err)
 	}
-	q := &Store{o: o, codec: c, scripts: newScripts(), retry: map[string]retry{}, next: map[string]time.Time{}}
+	q := &Store{o: o, codec: c, scripts: newScripts(), large: make(chan struct{}, largeAtOne), retry: map[string]retry{}, next: map[string]time.Time{}}
 	switch {
 	case o.Spool != nil:
 		q.reader = &o.Spool.Reader
@@ -163,6 +164,25 @@ func New(o Options) (*Store, error) {
 		q.reader, _ = spool.OpenReadOnly(o.SpoolDir)
 	}
 	return q, nil
+}
+
+// Large mails are packed in memory, each as often as its size; so many at a time.
+const (
+	largeMail  = 256 << 10
+	largeAtOne = 4
+)
+
+// enter waits for a place for a large mail, so that many at once do not take the memory.
+func (q *Store) enter(ctx context.Context, size int64) (leave func(), err error) {
+	if size < largeMail {
+		return func() {}, nil
+	}
+	select {
+	case q.large <- struct{}{}:
+		return func() { <-q.large }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("quarantine: too many large mails at once: %w", ctx.Err())
+	}
 }
 
 // Hold keeps a mail. It returns nil only when the mail is safe: confirmed by the store, and, unless the store is durable,
@@ -180,6 +200,11 @@ func (q *Store) Hold(ctx context.Context, h Held) error {
 	if h.Time.IsZero() {
 		h.Time = q.o.Now()
 	}
+	done, err := q.enter(ctx, h.Size)
+	if err != nil {
+		return err
+	}
+	defer done()
 	p, err := q.codec.pack(h.Body)
 	if err != nil {
 		return fmt.Errorf("quarantine: %w", err)

@@ -186,8 +186,8 @@ func (j *judging) threshold(v *mail.Verdict) {
 
 // reachable keeps postmaster and abuse open (RFC 5321 section 4.5.1, RFC 2142): they are held at worst.
 func (j *judging) reachable(v *mail.Verdict) {
-	if v.Action < mail.Defer {
-		return
+	if v.Action < mail.Reject {
+		return // a deferral comes again, and a flood must not end in the quarantine
 	}
 	switch strings.ToLower(v.Rcpt.Local) {
 	case "postmaster", "abuse":

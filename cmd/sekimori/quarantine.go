@@ -135,14 +135,19 @@ func (c quarantineListCmd) Run(a *app) error {
 		fmt.Fprintln(a.err, "sekimori: the list is not complete:", partial)
 	}
 	if c.JSON {
-		return a.json(rows)
+		err = a.json(rows)
+	} else if partial == "" || len(rows) > 0 {
+		err = a.heldTable(rows)
 	}
-	return a.heldTable(rows)
+	if err == nil && partial != "" {
+		return found
+	}
+	return err
 }
 
 func (a *app) heldTable(rows []heldRow) error {
 	if len(rows) == 0 {
-		fmt.Fprintln(a.out, "nothing is held")
+		fmt.Fprintln(a.out, "nothing is held that matches")
 		return nil
 	}
 	w := a.table()
@@ -226,7 +231,8 @@ func (c quarantineShowCmd) print(a *app, i quarantine.Item) {
 	}
 	fmt.Fprintf(w, "Subject\t%s\nSize\t%d octets\n", text.Clean(i.Subject, 200), i.Size)
 	_ = w.Flush()
-	v := mail.Verdict{Action: mail.Hold, Class: i.Class, Score: i.Score, Counted: i.Reasons, RuleID: i.Rule, Degraded: i.Degraded}
+	v := mail.Verdict{Action: mail.Hold, Class: i.Class, Score: i.Score, Counted: i.Reasons, Degraded: i.Degraded}
+	v.RuleID, v.Rule, _ = strings.Cut(strings.TrimSuffix(i.Rule, ")"), " (")
 	if len(i.Rcpts) > 0 {
 		v.Rcpt = i.Rcpts[0]
 	}

@@ -184,7 +184,7 @@ func (c queueRetryCmd) Run(a *app) error {
 	for _, id := range c.IDs {
 		if _, err := r.Get(id); err != nil {
 			failed = true
-			fmt.Fprintf(a.err, "sekimori: %s: %v\n", id, err)
+			fmt.Fprintf(a.err, "sekimori: %s is not in the queue: `sekimori queue list` shows what is\n", id)
 		}
 	}
 	if failed {

@@ -155,7 +155,7 @@ func (d *disposal) hold(ctx context.Context, b *batch) error {
 	}
 	err := d.s.opts.Keeper.Hold(ctx, Held{
 		ID: d.nextID(), Class: b.class, From: tx.from, Rcpts: d.addresses(b.at), Subject: tx.message.Subject,
-		HeaderFrom: from, Time: d.s.now(), Size: int64(len(b.trace)) + d.content.Len(), Score: v.Score, Rule: v.Rule,
+		HeaderFrom: from, Time: d.s.now(), Size: int64(len(b.trace)) + d.content.Len(), Score: v.Score, Rule: ruleName(&v),
 		Reasons: v.Counted, Degraded: v.Degraded, Client: d.w.session.Client.String(), Helo: d.w.session.Helo,
 		EightBit: d.eight, UTF8: tx.params.UTF8, Trace: b.trace, Body: d.content,
 	})
@@ -271,4 +271,12 @@ func (d *disposal) rescue(ctx context.Context, b *batch) mail.Reply {
 	}
 	d.mark(b.at, Queued)
 	return mail.Reply{}
+}
+
+// ruleName says which rule decided, by its id and where it stands.
+func ruleName(v *mail.Verdict) string {
+	if v.Rule == "" {
+		return v.RuleID
+	}
+	return v.RuleID + " (" + v.Rule + ")"
 }

@@ -192,5 +192,6 @@ func (r *recipients) resolve(to string, utf8, bare bool) (mail.Address, mail.Rep
 
 // alwaysOpen reports whether an address of ours takes mail from everyone (RFC 5321 section 4.5.1, RFC 2142).
 func alwaysOpen(a mail.Address) bool {
-	return strings.EqualFold(a.Local, "postmaster") || strings.EqualFold(a.Local, "abuse")
+	local := strings.ToLower(a.Local) // not EqualFold, which takes a long s for an s
+	return local == "postmaster" || local == "abuse"
 }

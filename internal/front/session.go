@@ -6,6 +6,7 @@ import (
 	"io"
 	"log"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -104,7 +105,7 @@ func (d dialogue) Rcpt(to string, _ *smtp.RcptOptions) (err error) {
 		begun := time.Now()
 		v = tx.judging.Rcpt(w.ctx, addr)
 		tx.rcptTime += time.Since(begun)
-		if v.Action >= mail.Defer && !alwaysOpen(addr) {
+		if v.Action == mail.Defer || v.Action == mail.Reject && !alwaysOpen(addr) {
 			reply, why = verdictReply(v), "policy"
 		}
 	}
@@ -207,6 +208,10 @@ func (s *Server) conclude(w *wire, tx *transaction) mail.Reply {
 	}
 	tx.message = s.opts.Parse(raw)
 	tx.keepMapped()
+	// Fields that decide, or that are ours to remove, would stand where nobody looks.
+	if slices.Contains(tx.message.Anomalies, "header_overflow") {
+		return tx.refuse(w, mail.Permanent(554, 6, 0, "the message has too many header fields"), "header_overflow")
+	}
 	if loops(tx.message, s.cfg.Hostname) {
 		return tx.refuse(w, mail.Permanent(554, 4, 6, "the mail is going round in circles"), "loop")
 	}

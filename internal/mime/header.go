@@ -270,10 +270,13 @@ func (w *walker) messageHeader() (entity, int) {
 		}
 		if len(m.Header) >= maxFields {
 			w.flags.add("header_many")
-			if extra >= maxKeyFields || !isKeyField(f.name) {
+			if extra > maxKeyFields || !isKeyField(f.name) {
 				continue
 			}
-			extra++
+			if extra++; extra > maxKeyFields {
+				w.flags.add("header_overflow")
+				continue
+			}
 		}
 		v := s.value(f)
 		m.Header = append(m.Header, mail.Field{Name: f.name, Value: v, Start: f.start, End: f.end})

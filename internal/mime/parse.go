@@ -15,7 +15,7 @@ import (
 // Parse reads a message. The result refers to raw, which must not change afterwards. Time is linear in the size, memory
 // beside raw is bounded to a few MiB (see limits.go). Anomalies are:
 //
-//	header_missing header_malformed header_unended header_space header_blank_fold header_long header_many header_nul
+//	header_missing header_malformed header_unended header_space header_blank_fold header_long header_many header_overflow header_nul
 //	header_8bit header_mbox from_missing from_multiple subject_multiple date_missing
 //	type_malformed type_multiple params_many encoding_unknown encoding_multiple encoding_bad multipart_encoded
 //	disposition_multiple boundary_missing boundary_empty boundary_multiple boundary_unused boundary_similar

@@ -70,6 +70,7 @@ func (r *Relay) requests() {
 	}
 	for _, q := range list {
 		if q.Verb == verbRetry {
+			r.probeNow()
 			for _, id := range q.Args {
 				r.o.Log.Info("relay: retry was asked for", "id", id, "found", r.queue.retry(id))
 			}

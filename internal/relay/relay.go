@@ -97,6 +97,7 @@ type Relay struct {
 	cancel context.CancelFunc
 	mu     sync.Mutex // guards closed and the growth of wg
 	closed bool
+	asked  chan struct{} // closed when a retry is asked for; guarded by mu
 	wg     sync.WaitGroup
 }
 
@@ -115,7 +116,7 @@ func New(o Options) (*Relay, error) {
 	if o.Dial == nil {
 		o.Dial = dialTCP
 	}
-	r := &Relay{Counters: &Counters{}, o: o, queue: newQueue()}
+	r := &Relay{Counters: &Counters{}, o: o, queue: newQueue(), asked: make(chan struct{})}
 	r.base, r.cancel = context.WithCancel(context.Background())
 	var err error
 	if r.router, r.backends, err = r.buildRouter(o.Config); err != nil {
@@ -253,10 +254,33 @@ const (
 	probeMost  = time.Minute
 )
 
+// pause waits for d, or until somebody asks for a retry; false when the relay is closed.
+func (r *Relay) pause(d time.Duration) bool {
+	r.mu.Lock()
+	asked := r.asked
+	r.mu.Unlock()
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-asked:
+	case <-r.base.Done():
+	}
+	return r.base.Err() == nil
+}
+
+// probeNow ends every pause: dead backends are asked at once.
+func (r *Relay) probeNow() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	close(r.asked)
+	r.asked = make(chan struct{})
+}
+
 // revive probes a dead backend until it lives.
 func (r *Relay) revive(b backend) {
 	for wait := probeFirst; ; wait = min(2*wait, probeMost) {
-		if !sleep(r.base, time.Duration(float64(wait)*jitter(r.o.Rand))) {
+		if !r.pause(time.Duration(float64(wait) * jitter(r.o.Rand))) {
 			return
 		}
 		err := b.probe(r.base)

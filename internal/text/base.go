@@ -78,6 +78,7 @@ var baseTexts = []Entry{
 	{"report.class", "分類：{class}", "Class: {class}"},
 	{"report.rule", "決め手となった規則：{id}（{place}）", "Decided by the rule {id} ({place})"},
 	{"report.threshold", "決め手：合計{score}点が、しきい値{limit}点（{action}）に達しました。", "Decided by the sum: {score} points reach the threshold of {limit} ({action})"},
+	{"report.sum", "決め手：合計{score}点が、しきい値（{action}）に達しました。", "Decided by the sum: {score} points reach the threshold ({action})"},
 	{"report.none", "決め手となった規則やしきい値はありません（合計{score}点）。", "No rule and no threshold applied ({score} points)"},
 	{"report.counted", "{points}点 {name}", "{points} {name}"},
 	{"report.degraded", "確認できなかったもの：{what}", "Not looked at: {what}"},
@@ -85,5 +86,5 @@ var baseTexts = []Entry{
 	{"report.observed", "試行中で適用しなかった規則：{ids}", "Rules that would have acted but only observe: {ids}"},
 	{"report.without", "次のいずれか一つがなければ、しきい値に達しませんでした：{names}", "Any one of these being absent would have kept it below the threshold: {names}"},
 	{"report.together", "しきい値を下回るには、{points}点を超える分が減る必要があります。", "More than {points} points less would have kept it below the threshold"},
-	{"report.disable", "規則{id}がなければ、合計{score}点としきい値で判定されていました。", "Without the rule {id} the sum of {score} points would have decided"},
+	{"report.disable", "規則{id}がない場合は、合計{score}点をしきい値と比べて判定されます。", "Without the rule {id} the sum of {score} points would be compared with the thresholds"},
 }

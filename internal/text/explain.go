@@ -210,6 +210,8 @@ func decidedBy(v mail.Verdict, lang Lang) string {
 	switch {
 	case v.RuleID == "":
 		return Fill("report.none", lang, ev("score", score))
+	case v.RuleID == "threshold."+v.Action.String() && v.Limit == 0:
+		return Fill("report.sum", lang, ev("score", score), ev("action", Action(v.Action, lang)))
 	case strings.HasPrefix(v.RuleID, "threshold."):
 		action := Action(v.Action, lang)
 		if a, ok := mail.ParseAction(strings.TrimPrefix(v.RuleID, "threshold.")); ok {
