@@ -65,10 +65,10 @@ func (serveCmd) Run(a *app) error {
 		return found
 	}
 	s := &server{app: a, cfg: cfg, log: newLogger(cfg, a.err), started: time.Now()}
-	// Mail is short-lived garbage and the heap is small: collecting half as often costs some ten MB and saves a tenth of the
+	// Mail is short-lived garbage and the heap is small: collecting a quarter as often costs some tens of MB and saves a tenth of the
 	// time. An administrator's GOGC is respected.
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200)
+		debug.SetGCPercent(400)
 	}
 	work, stop := context.WithCancel(context.WithoutCancel(a.ctx))
 	defer stop()

@@ -66,7 +66,7 @@ func New(o Options) (*Client, error) {
 		flights: map[question]*flight{}, slots: make(chan struct{}, maxUnderway),
 	}
 	for _, a := range addrs {
-		r.servers = append(r.servers, &server{addr: a.String()})
+		r.servers = append(r.servers, &server{addr: a.String(), sockets: newSockets(a)})
 	}
 	return &Client{lookups: lookups{r}, r: r}, nil
 }
@@ -74,6 +74,9 @@ func New(o Options) (*Client, error) {
 // Close ends the background work; look-ups under way fail as temporary.
 func (c *Client) Close() error {
 	c.r.stop()
+	for _, s := range c.r.servers {
+		s.sockets.close()
+	}
 	return nil
 }
 

@@ -81,15 +81,14 @@ func (q query) answers(msg []byte) bool {
 
 func truncated(msg []byte) bool { return msg[2]&2 != 0 }
 
-// udp sends the query from a socket of its own, so that the port is as random as the ID, and waits for its answer at
-// most limit. When half of it has passed in silence, half is called (if not nil).
-func (q query) udp(ctx context.Context, addr string, limit time.Duration, half func()) ([]byte, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "udp", addr)
+// udp sends the query from a socket of its own (but see sockets), so that the port is as random as the ID, and waits for
+// its answer at most limit. When half of it has passed in silence, half is called (if not nil).
+func (q query) udp(ctx context.Context, from *sockets, limit time.Duration, half func()) (msg []byte, err error) {
+	conn, err := from.take(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
+	defer func() { from.give(conn, err == nil) }()
 	start := time.Now()
 	if _, err := conn.Write(q.wire); err != nil {
 		return nil, err

@@ -163,7 +163,7 @@ func (r *resolver) once(ctx context.Context, s *server, q question, edns bool) (
 		return nil, err
 	}
 	sent := time.Now()
-	raw, err := query.udp(ctx, s.addr, r.o.Timeout, func() { r.suspect(s, sent) })
+	raw, err := query.udp(ctx, s.sockets, r.o.Timeout, func() { r.suspect(s, sent) })
 	if err != nil {
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			r.refused(s)

@@ -14,7 +14,8 @@ import (
 // server down, and is asked again and again by probes alone. So a dead server costs one time-out, and a slow domain
 // cannot switch the DNS off.
 type server struct {
-	addr string
+	addr    string
+	sockets *sockets
 
 	mu       sync.Mutex
 	down     bool
@@ -112,7 +113,7 @@ func (r *resolver) probe(s *server) bool {
 	if err != nil {
 		return false
 	}
-	_, err = q.udp(ctx, s.addr, r.o.Timeout/2, nil)
+	_, err = q.udp(ctx, s.sockets, r.o.Timeout/2, nil)
 	if err == nil {
 		s.heard()
 	}

@@ -296,14 +296,3 @@ func (r *Relay) revive(b backend) {
 		r.o.Log.Debug("relay: backend still dead", "backend", b.name(), "error", err)
 	}
 }
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
