@@ -1,11 +1,11 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 
+	"sekimori/filters"
 	"sekimori/internal/config"
 	"sekimori/internal/store"
 	"sekimori/rules"
@@ -16,63 +16,71 @@ type checkCmd struct{}
 // Help is the long help.
 func (checkCmd) Help() string {
 	return "Reads the configuration, the rule files and the lists, makes every check as serve would, and prints every error " +
-		"as file:line:column at once. Nothing is changed and nothing is sent. Exit code 1 when there is an error."
+		"as file:line:column at once. Nothing is changed. Exit code 1 when there is an error."
 }
 
-// Run collects the errors of the configuration and of the rules, so that one run shows all of both.
+// Run collects the errors of the configuration, of the rules and of every check, so that one run shows them all.
 func (checkCmd) Run(a *app) error {
-	cfg, err := a.loadConfig()
+	cfg, err := a.inspectConfig()
 	if err != nil {
 		printErrors(a.err, err)
-		// The rules can be checked as well when the directory is known from elsewhere; it is not.
+	}
+	if cfg == nil {
 		return found
 	}
 	policy, ruleErr := loadPolicy(cfg)
 	if ruleErr != nil {
 		printErrors(a.err, ruleErr)
 	}
-	chainErr := a.checkFilters(cfg, ruleErr != nil)
+	chainErr := a.checkFilters(cfg)
 	if chainErr != nil {
 		printErrors(a.err, chainErr)
 	}
 	for _, w := range cfg.Warnings {
 		fmt.Fprintln(a.out, "warning:", w)
 	}
-	if ruleErr != nil || chainErr != nil {
+	if err != nil || ruleErr != nil || chainErr != nil {
 		return found
 	}
 	for _, w := range policy.Warnings() {
 		fmt.Fprintln(a.out, "note:", w)
 	}
-	failed := printTests(a.out, policy.Test(), false)
-	if failed > 0 {
+	tests := policy.Test()
+	if printTests(a.out, tests, false) > 0 {
 		return found
 	}
 	name := a.config
 	if name == "" {
 		name = "the built-in configuration"
 	}
-	fmt.Fprintf(a.out, "%s is fine: rules %s, %d tests in rule files passed\n", name, policy.Version(), len(policy.Test()))
+	fmt.Fprintf(a.out, "%s is fine: rules %s, %d tests in rule files passed\n", name, policy.Version(), len(tests))
 	return nil
 }
 
+// inspectConfig reads the configuration as far as it can be read.
+func (a *app) inspectConfig() (*config.Config, error) {
+	if a.config == "" {
+		return config.Default(), nil
+	}
+	return config.Inspect(a.config, config.Options{Checks: filters.Names(filters.Specs())})
+}
+
 // checkFilters makes the checks over a store in memory and says which of them will not run.
-func (a *app) checkFilters(cfg *config.Config, quiet bool) error {
+func (a *app) checkFilters(cfg *config.Config) error {
 	st, err := store.Open(a.ctx, store.Options{})
 	if err != nil {
 		return err
 	}
 	defer st.Close()
+	// What was reported already must not be reported again, nor keep the checks from being made.
 	trial := *cfg
-	trial.RulesDir = "" // reported already
-	if quiet {
-		trial.Policy.Disable = nil
-	}
+	trial.RulesDir, trial.Policy, trial.DNS = "", config.Default().Policy, config.Default().DNS
+	trial.DNS.Servers = []string{"127.0.0.1:53"}
 	j, err := newJudge(a.ctx, &trial, judgeOptions{log: slog.New(slog.DiscardHandler), store: st, warn: func(string, string) {}})
 	if err != nil {
 		return err
 	}
-	defer j.resolver.Close()
+	defer j.close()
 	for _, o := range j.chain.Off() {
 		fmt.Fprintf(a.out, "note: %s does not run: %s\n", o.Check, o.Why)
 	}
@@ -81,20 +89,17 @@ func (a *app) checkFilters(cfg *config.Config, quiet bool) error {
 
 // printErrors prints each of several errors on a line of its own.
 func printErrors(w io.Writer, err error) {
-	var many config.Errors
-	var ruleErrs rules.Errors
-	var joined interface{ Unwrap() []error }
-	switch {
-	case errors.As(err, &many):
-		for _, e := range many {
+	switch list := err.(type) { //nolint:errorlint // a joined error is taken apart, not searched
+	case config.Errors:
+		for _, e := range list {
 			fmt.Fprintln(w, e)
 		}
-	case errors.As(err, &ruleErrs):
-		for _, e := range ruleErrs {
+	case rules.Errors:
+		for _, e := range list {
 			fmt.Fprintln(w, e)
 		}
-	case errors.As(err, &joined):
-		for _, e := range joined.Unwrap() {
+	case interface{ Unwrap() []error }:
+		for _, e := range list.Unwrap() {
 			printErrors(w, e)
 		}
 	default:

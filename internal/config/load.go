@@ -108,6 +108,24 @@ func LoadWith(path string, o Options) (*Config, error) {
 // Parse is LoadWith for text that was already read; file is what errors call it, and relative paths count from its
 // directory. On an error the Config is nil.
 func Parse(file string, text []byte, o Options) (*Config, error) {
+	c, err := parseAll(file, text, o)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Inspect is LoadWith for finding further errors: beside the error it returns what could be read, which is not fit to run
+// with; nil when nothing could be read.
+func Inspect(path string, o Options) (*Config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("the configuration cannot be read: %w", err)
+	}
+	return parseAll(path, text, o)
+}
+
+func parseAll(file string, text []byte, o Options) (*Config, error) {
 	doc, err := parseDocument(file, text)
 	if err != nil {
 		return nil, err
@@ -126,10 +144,7 @@ func Parse(file string, text []byte, o Options) (*Config, error) {
 	c.complete()
 	v := validator{cfg: c, doc: doc, opts: o}
 	v.run()
-	if err := append(d.errs, v.errs.notAt(d.errs)...).orNil(); err != nil {
-		return nil, err
-	}
-	return c, nil
+	return c, append(d.errs, v.errs.notAt(d.errs)...).orNil()
 }
 
 // complete fills in what depends on other values: short forms, elements' defaults, paths.
