@@ -227,6 +227,9 @@ func (l *loader) addRule(x *decoder, t *table) {
 // Warnings returns what `rules check` notes: nothing that keeps the rules from being used.
 func (p *Policy) Warnings() Errors { return slices.Clone(p.warnings) }
 
+// Decides reports whether some rule is judged at a stage.
+func (p *Policy) Decides(stage mail.Stage) bool { return len(p.stages[stage]) > 0 }
+
 // Version returns the version of the built-in rules in use.
 func (p *Policy) Version() string { return p.version }
 

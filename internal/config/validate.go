@@ -54,6 +54,9 @@ func (v *validator) run() {
 	v.limits()
 	v.oneOf("log.format", c.Log.Format, "", "json", "text")
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	if len(c.Alert.Mail) > 0 {
+		v.warn("alert.mail", "is not used by this version: warnings stand in the log and the metrics")
+	}
 	for i, a := range c.Alert.Mail {
 		if _, err := mail.ParseAddress(a, false); err != nil {
 			v.fail(at("alert.mail", i), "%q: %v", a, err)

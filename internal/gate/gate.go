@@ -69,6 +69,26 @@ func (v *Visit) Suspect(ctx context.Context) bool {
 	return sum > 0
 }
 
+// Refuse says with what a client is refused before the banner, by the rules that are written at = "connect"; the zero
+// Reply lets it in. It waits for the connect checks until ctx is done; without such a rule it does not wait at all.
+func (v *Visit) Refuse(ctx context.Context) mail.Reply {
+	if v.session.Trusted || !v.gate.policy.Decides(mail.Connect) {
+		return mail.Reply{}
+	}
+	tx := mail.Transaction{Session: v.session, Stage: mail.Connect, Outcomes: v.connect.Peek(ctx), Facts: map[string]any{}}
+	addFacts(tx.Facts, tx.Outcomes)
+	mail.AddBaseFacts(tx.Facts, &tx)
+	// Only 554 and 421 may stand in place of a banner (RFC 5321 sections 3.1 and 3.8).
+	switch r := v.gate.policy.Judge(&tx, []mail.Address{{}})[0].Reply; {
+	case r.IsZero():
+		return r
+	case r.IsPermanent():
+		return mail.Permanent(554, 7, 1, r.Text())
+	default:
+		return mail.Transient(421, 7, 1, r.Text())
+	}
+}
+
 // Helo takes the session as it is after HELO, EHLO or STARTTLS and starts the helo checks; what was found about an
 // earlier HELO is dropped (RFC 3207 section 4.2).
 func (v *Visit) Helo(s *mail.Session) {

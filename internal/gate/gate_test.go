@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -183,5 +185,30 @@ func TestTrustedClient(t *testing.T) {
 	j.Rcpt(t.Context(), mail.Address{Local: "x", Domain: "example.test"})
 	if o, _ := j.Transaction().Outcome("one"); o.State != mail.StateSkipped {
 		t.Errorf("state %v", o.State)
+	}
+}
+
+// TestRefuse refuses a client before the banner, by a rule that says so, and by no other.
+func TestRefuse(t *testing.T) {
+	const rule = "[[rule]]\nid = \"EARLY\"\ndescribe = { ja = \"a\", en = \"b\" }\nwhen = 'one.bad'\naction = \"reject\"\n"
+	for at, want := range map[string]int{"at = \"connect\"\n": 554, "": 0} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "a.toml"), []byte(rule+at), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		specs := []filters.Spec{spec("one", mail.Connect, says("one", true))}
+		g := newGate(t, nil, specs...)
+		policy, err := rules.Load(rules.Options{Dir: dir, Facts: allFacts(specs), Symbols: allSymbols(specs), States: allNames(specs)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.policy = policy
+		v := g.Accept(t.Context(), session())
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		if got := v.Refuse(ctx); got.Code() != want {
+			t.Errorf("%q: %v, want %d", at, got, want)
+		}
+		cancel()
+		v.Close()
 	}
 }
