@@ -24,20 +24,33 @@ func serveZone(t *testing.T, lines string) *zoneServer {
 	t.Helper()
 	z := &zoneServer{rrs: map[string][]dns.RR{}, mute: map[string]bool{}}
 	z.add(t, lines)
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	pc, l := bothProtocols(t)
 	z.addr = pc.LocalAddr().String()
-	l, err := net.Listen("tcp", z.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, s := range []*dns.Server{{PacketConn: pc, Handler: z}, {Listener: l, Handler: z}} {
 		go func() { _ = s.ActivateAndServe() }()
 		t.Cleanup(func() { _ = s.Shutdown() })
 	}
 	return z
+}
+
+// bothProtocols listens over UDP and TCP on one port; one that is free for UDP may be taken for TCP.
+func bothProtocols(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	var last error
+	for range 50 {
+		pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.Listen("tcp", pc.LocalAddr().String())
+		if err == nil {
+			return pc, l
+		}
+		last = err
+		_ = pc.Close()
+	}
+	t.Fatal(last)
+	return nil, nil
 }
 
 func (z *zoneServer) add(t *testing.T, lines string) {

@@ -18,13 +18,20 @@ type fakeServer struct {
 
 func newServer(t *testing.T, do func(w miekg.ResponseWriter, m *miekg.Msg)) *fakeServer {
 	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var pc net.PacketConn
+	var l net.Listener
+	for range 50 { // a port that is free for UDP may be taken for TCP
+		var err error
+		if pc, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		if l, err = net.Listen("tcp", pc.LocalAddr().String()); err == nil {
+			break
+		}
+		_ = pc.Close()
 	}
-	l, err := net.Listen("tcp", pc.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
+	if l == nil {
+		t.Fatal("no port is free for both UDP and TCP")
 	}
 	f := &fakeServer{addr: pc.LocalAddr().String()}
 	f.do.Store(&do)
