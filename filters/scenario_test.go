@@ -78,7 +78,7 @@ func runFile(t *testing.T, path string) {
 	sc := readScenario(t, filepath.Base(path), ar)
 	spec := Specs()[slices.IndexFunc(Specs(), func(s Spec) bool { return s.Name == sc.check })]
 	if spec.New == nil {
-		t.Skipf("%s is not built yet", sc.check)
+		t.Fatalf("there is no check %s", sc.check)
 	}
 	var got []string
 	if slices.Contains(spec.Needs, "redis") {

@@ -136,4 +136,15 @@ func TestDNSAway(t *testing.T) {
 		timedSend(t, g, fmt.Sprintf("203.0.113.%d", i))
 		return !strings.Contains(field(lastHeader(t, g), "X-Sekimori-Reason"), "rdns: ")
 	})
+
+	g.zone.stop()
+	for i := range 3 {
+		timedSend(t, g, fmt.Sprintf("198.51.100.%d", i+1))
+	}
+	reason = field(lastHeader(t, g), "X-Sekimori-Reason")
+	for _, check := range []string{"rdns", "dnsbl"} { // what SPF asks is still in the cache
+		if !strings.Contains(reason, check+": ") {
+			t.Errorf("DNS stopped: the header does not name %s: %s", check, reason)
+		}
+	}
 }

@@ -17,6 +17,8 @@ type zoneServer struct {
 	rrs  map[string][]dns.RR
 	mute map[string]bool // names nobody gets an answer for
 	hung bool
+
+	servers []*dns.Server
 }
 
 // serveZone starts a zone server; lines are master-file lines.
@@ -28,9 +30,18 @@ func serveZone(t *testing.T, lines string) *zoneServer {
 	z.addr = pc.LocalAddr().String()
 	for _, s := range []*dns.Server{{PacketConn: pc, Handler: z}, {Listener: l, Handler: z}} {
 		go func() { _ = s.ActivateAndServe() }()
-		t.Cleanup(func() { _ = s.Shutdown() })
+		z.servers = append(z.servers, s)
 	}
+	t.Cleanup(z.stop)
 	return z
+}
+
+// stop closes the ports; it may be called more than once.
+func (z *zoneServer) stop() {
+	for _, s := range z.servers {
+		_ = s.Shutdown()
+	}
+	z.servers = nil
 }
 
 // bothProtocols listens over UDP and TCP on one port; one that is free for UDP may be taken for TCP.
