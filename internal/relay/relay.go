@@ -13,6 +13,7 @@ import (
 
 	"sekimori/internal/config"
 	"sekimori/internal/dns"
+	"sekimori/internal/ledger"
 	"sekimori/internal/mail"
 	"sekimori/internal/spool"
 )
@@ -61,6 +62,12 @@ type Failure struct {
 	Content mail.Content // valid during the call
 }
 
+// Fate is what became of the recipients of a Failure, for the ledger.
+type Fate struct {
+	State  ledger.State // Bounced; Moved when they are held; Discarded
+	Detail string       // the id under which it goes on, and why, in words
+}
+
 // FailedRcpt is one of them with the reply that ended it.
 type FailedRcpt struct {
 	Addr  mail.Address
@@ -84,9 +91,10 @@ type Counters struct {
 // Relay delivers mail to the backends. Safe for concurrent use.
 type Relay struct {
 	Counters *Counters
-	// OnFailed takes over recipients that failed after the acknowledgement; with an error it is asked again later. After a
-	// crash it may be called twice for the same. Set it before Run; without it such mail stays in the queue.
-	OnFailed func(context.Context, Failure) error
+	// OnFailed takes over recipients that failed after the acknowledgement and says what became of them; with an error it is
+	// asked again later. After a crash it may be called twice for the same. Set it before Run; without it such mail stays in
+	// the queue.
+	OnFailed func(context.Context, Failure) (Fate, error)
 
 	o        Options
 	router   *router

@@ -230,7 +230,7 @@ func (p *parcel) report() bool {
 	}
 	err := errors.New("nobody takes undeliverable mail")
 	if p.r.OnFailed != nil {
-		err = p.r.OnFailed(p.r.base, f)
+		_, err = p.r.OnFailed(p.r.base, f)
 	}
 	if err != nil {
 		p.r.o.Log.Error("relay: undeliverable mail stays in the queue", "id", p.e.ID, "error", err)

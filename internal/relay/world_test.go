@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sekimori/internal/config"
+	"sekimori/internal/ledger"
 	"sekimori/internal/mail"
 	"sekimori/internal/spool"
 )
@@ -75,11 +76,11 @@ func (w *world) start(dir string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.relay.OnFailed = func(_ context.Context, f Failure) error {
+	w.relay.OnFailed = func(_ context.Context, f Failure) (Fate, error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.failed = append(w.failed, f)
-		return nil
+		return Fate{State: ledger.Moved, Detail: "a hold of the test"}, nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

@@ -1,0 +1,49 @@
+// Package recipients says which addresses are ours, what they stand for, and whose quarantine their mail belongs to.
+//
+// Each [[domain]] names where its recipients are kept: everybody (any), the accounts of this machine (unix), a file, a
+// directory (ldap), a database (sql), or the backend itself (callout). Directories and databases are copied: a snapshot in
+// memory and on the disk answers, so that a directory that is away refuses nobody's mail.
+package recipients
+
+import (
+	"context"
+
+	"sekimori/internal/mail"
+)
+
+// Entry is one address that a source knows.
+type Entry struct {
+	// ID is the object the address belongs to, stable in its source (objectGUID, a primary key): an incremental Fetch replaces
+	// all entries of an ID that it names.
+	ID string `json:"id"`
+	// Address is the recipient. With an empty Local it stands for every address of the domain.
+	Address mail.Address `json:"address"`
+	// Targets are what it stands for, as addresses: those of a group or an alias. Empty for a mailbox.
+	Targets []mail.Address `json:"targets,omitempty"`
+	// Owner is the primary address of the mailbox, when it is another one than Address: whose quarantine the mail belongs to.
+	Owner mail.Address `json:"owner,omitzero"`
+	// Internal says that only one's own people may write to it (msExchRequireAuthToSendTo).
+	Internal bool `json:"internal,omitempty"`
+	// Lang is the language of the person, when the source knows it: "ja", "en", or empty.
+	Lang string `json:"lang,omitempty"`
+}
+
+// Batch is what a Fetch brought.
+type Batch struct {
+	Full    bool     // Entries are everything; otherwise changes since the mark
+	Entries []Entry  // of a change: all entries of each ID that changed
+	Gone    []string // IDs that are no longer there; of changes only
+	Mark    string   // opaque; handed to the next Fetch
+}
+
+// Source is a place outside in which recipients are kept. Safe for concurrent use.
+type Source interface {
+	// Fetch brings everything when mark is empty, else, if the source can, what changed since. An error means that nothing is
+	// known to have changed, never that there are no recipients.
+	Fetch(ctx context.Context, mark string) (Batch, error)
+	// Lookup asks for one address at once: the entries of the object that has it, none when there is no such object. It is asked
+	// for addresses that the snapshot does not have, so that somebody who was added today gets mail today.
+	Lookup(ctx context.Context, a mail.Address) ([]Entry, error)
+	// Close ends the connections.
+	Close() error
+}
