@@ -74,7 +74,7 @@ func (w *wire) command(line string) string {
 		return w.idleCommand("RSET")
 	case "QUIT":
 		w.closing, w.polite = true, true
-		w.out = append(w.out, "221 2.0.0 "+w.srv.cfg.Hostname+" closing the connection\r\n"...)
+		w.out = append(w.out, "221 2.0.0 "+w.set.cfg.Hostname+" closing the connection\r\n"...)
 		return ""
 	case "STARTTLS":
 		return w.startTLS(arg)
@@ -93,7 +93,7 @@ func (w *wire) bad(r mail.Reply) {
 }
 
 func (w *wire) countError() {
-	if w.tally.errors++; w.srv.cfg.SMTP.MaxErrors > 0 && w.tally.errors > w.srv.cfg.SMTP.MaxErrors {
+	if w.tally.errors++; w.set.cfg.SMTP.MaxErrors > 0 && w.tally.errors > w.set.cfg.SMTP.MaxErrors {
 		w.hangUp("too many errors", "errors")
 	}
 }
@@ -138,18 +138,18 @@ func (w *wire) hello(arg string) string {
 }
 
 func (w *wire) greeting(helo string) string {
-	host := w.srv.cfg.Hostname
+	host := w.set.cfg.Hostname
 	if !w.session.Esmtp {
 		return "250 " + host + "\r\n"
 	}
 	caps := []string{host + " greets " + helo, "PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING"}
-	if w.srv.certs != nil && w.session.TLS == nil {
+	if w.set.certs != nil && w.session.TLS == nil {
 		caps = append(caps, "STARTTLS")
 	}
 	if w.srv.opts.Relay.UTF8() {
 		caps = append(caps, "SMTPUTF8")
 	}
-	caps = append(caps, fmt.Sprintf("SIZE %d", w.srv.cfg.SMTP.MaxMessageSize))
+	caps = append(caps, fmt.Sprintf("SIZE %d", w.set.cfg.SMTP.MaxMessageSize))
 	var b strings.Builder
 	for i, c := range caps {
 		sep := "-"
@@ -205,7 +205,7 @@ func (w *wire) rcptTo(line, arg string) string {
 		w.tx.bare = false
 		if rest, ok := barePostmaster(arg); ok {
 			w.tx.bare = true
-			return "RCPT TO:<postmaster@" + w.srv.rcpts.first(w.srv.cfg.Hostname) + ">" + rest
+			return "RCPT TO:<postmaster@" + w.set.rcpts.first(w.set.cfg.Hostname) + ">" + rest
 		}
 		return line
 	}
@@ -244,7 +244,7 @@ func (w *wire) data(arg string) string {
 // startTLS makes the handshake itself: go-smtp would go on in clear text after a failed one.
 func (w *wire) startTLS(arg string) string {
 	switch {
-	case w.srv.certs == nil:
+	case w.set.certs == nil:
 		w.bad(mail.Permanent(502, 5, 1, "STARTTLS is not offered"))
 		return ""
 	case w.session.TLS != nil:
@@ -264,7 +264,7 @@ func (w *wire) startTLS(arg string) string {
 	if w.dead {
 		return ""
 	}
-	if err := w.secure(w.srv.certs.config()); err != nil {
+	if err := w.secure(w.set.certs.config()); err != nil {
 		w.srv.watch.Refusal("tls", "handshake")
 		w.srv.log.Info("TLS handshake failed", "id", w.id, "client", w.session.Client.String(), "err", clean(err.Error()))
 		return ""

@@ -56,7 +56,7 @@ func (s *Server) dispose(ctx context.Context, w *wire, tx *transaction) mail.Rep
 		return reply
 	}
 	d := &disposal{
-		s: s, w: w, tx: tx, content: kept(tx.message, s.cfg.Hostname), trace: s.newTrace(w, tx), eight: tx.eightBit(),
+		s: s, w: w, tx: tx, content: kept(tx.message, w.set.cfg.Hostname), trace: s.newTrace(w, tx), eight: tx.eightBit(),
 	}
 	for _, b := range d.batches(isHeld) {
 		if err := d.hold(ctx, b); err != nil {

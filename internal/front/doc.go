@@ -7,5 +7,8 @@
 // an internet-facing server needs. The session (session.go) answers MAIL, RCPT and DATA with the gate's verdicts, and
 // dispose.go acts on them: what can be undone first (holds, the spool), the backend last.
 //
+// What a configuration decides is one value, the setup (setup.go), which a connection takes when it is accepted and keeps: a
+// reload changes nothing for those who are connected.
+//
 // All of one connection happens in one goroutine, so its state has no locks; only the drain touches it from outside.
 package front

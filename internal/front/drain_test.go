@@ -158,7 +158,7 @@ func TestPeekSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := newWire(w.srv, far, "test")
+	x := newWire(w.srv, w.srv.set, far, "test")
 	if early, alive := x.peek(); early || !alive {
 		t.Error("silent:", early, alive)
 	}
@@ -206,29 +206,29 @@ func TestRecipientReload(t *testing.T) {
 	w.cfg.Domains = []config.Domain{{Names: []string{"example.jp"}, Recipients: "file:" + path}}
 	w.start()
 	known := func(s string) bool {
-		_, reply, _ := w.srv.rcpts.resolve(s, false, false)
+		_, reply, _ := w.srv.set.rcpts.resolve(s, false, false)
 		return reply.IsZero()
 	}
 	if !known("a@EXAMPLE.jp") || known("b@example.jp") {
 		t.Error("first list")
 	}
 	write("b@example.jp\n", 2)
-	w.srv.rcpts.reload()
+	w.srv.set.rcpts.reload()
 	if known("a@example.jp") || !known("b@example.jp") {
 		t.Error("second list")
 	}
 	write("b@example.jp\nnot an address\n", 3)
-	w.srv.rcpts.reload()
+	w.srv.set.rcpts.reload()
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	w.srv.rcpts.reload()
-	w.srv.rcpts.reload()
+	w.srv.set.rcpts.reload()
+	w.srv.set.rcpts.reload()
 	if !known("b@example.jp") || strings.Count(w.logged(), "the old list stays in force") != 2 || !strings.Contains(w.logged(), "recipients:2:") {
 		t.Error(w.logged())
 	}
 	write("@example.jp\n", 4)
-	w.srv.rcpts.reload()
+	w.srv.set.rcpts.reload()
 	if !known("anyone@example.jp") {
 		t.Error("after it came back")
 	}

@@ -30,7 +30,7 @@ func (s *script) SetWriteDeadline(time.Time) error { return nil }
 // play runs a whole connection and waits for its end.
 func (w *world) play(said io.Reader) string {
 	s := &script{Reader: said}
-	x := newWire(w.srv, s, "test")
+	x := newWire(w.srv, w.srv.set, s, "test")
 	x.session = &mail.Session{ID: x.id, Client: netip.MustParseAddr("192.0.2.1")}
 	if !w.srv.limits.enter() || !w.srv.enter(x) {
 		w.t.Fatal("not let in")

@@ -319,7 +319,7 @@ func (w *world) dialTo(from string, l config.Listener, first string) *client {
 		c.send(first)
 	}
 	remote := net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(from), 40000))
-	w.srv.take(pipeEnd{far, remote}, l, "test")
+	w.srv.take(pipeEnd{far, remote}, &socket{Listener: testListener{}, conf: l})
 	return c
 }
 
@@ -414,3 +414,8 @@ func (c *client) envelope(rcpts ...string) *client {
 var errTest = errors.New("out of order")
 
 const plainMail = "From: a@sender.example\r\nTo: x@example.jp\r\nSubject: hello\r\n\r\nText\r\n"
+
+// testListener is a listener of which only the name is asked.
+type testListener struct{ net.Listener }
+
+func (testListener) Addr() net.Addr { return &net.UnixAddr{Name: "test"} }

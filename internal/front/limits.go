@@ -8,15 +8,22 @@ import (
 // limiter counts open connections, in all and for each client. IPv6 clients are counted by their /64, which is what one
 // customer is given.
 type limiter struct {
+	mu                  sync.Mutex
 	maxTotal, maxClient int
 
-	mu     sync.Mutex
 	total  int
 	client map[netip.Addr]int
 }
 
 func newLimiter(maxTotal, maxClient int) *limiter {
 	return &limiter{maxTotal: maxTotal, maxClient: maxClient, client: map[netip.Addr]int{}}
+}
+
+// set changes the limits; those who are in stay.
+func (l *limiter) set(maxTotal, maxClient int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.maxTotal, l.maxClient = maxTotal, maxClient
 }
 
 // enter takes one place in all; a limit of 0 is none. Every true answer is followed by one leave.

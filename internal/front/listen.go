@@ -59,13 +59,13 @@ func (h *handover) give(c net.Conn) bool {
 }
 
 // acceptLoop takes connections from one socket until it is closed. Nothing in it waits for a client.
-func (s *Server) acceptLoop(l *socket) error {
+func (s *Server) acceptLoop(l *socket) {
 	var pause time.Duration
 	for {
 		c, err := l.Accept()
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
-				return nil
+				return
 			}
 			// Out of file descriptors and the like: connections that end make room again.
 			if pause = min(max(2*pause, 5*time.Millisecond), time.Second); s.log != nil {
@@ -73,26 +73,29 @@ func (s *Server) acceptLoop(l *socket) error {
 			}
 			select {
 			case <-s.base.Done():
-				return nil
+				return
 			case <-time.After(pause):
 			}
 			continue
 		}
 		pause = 0
-		s.take(c, l.conf, l.Addr().String())
+		s.take(c, l)
 	}
 }
 
 // take starts a connection, or turns it away when there are too many.
-func (s *Server) take(c net.Conn, conf config.Listener, listener string) {
-	w := newWire(s, c, listener)
+func (s *Server) take(c net.Conn, l *socket) {
+	set, conf := s.present(l)
+	w := newWire(s, set, c, l.Addr().String())
 	if !s.limits.enter() {
 		// Written at once into an empty socket buffer: it does not hold up the next client.
 		_ = c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 		w.turnAway(mail.Transient(421, 7, 0, "too many connections, try again later"), "limit_total")
 		_ = c.Close()
+		s.letGo(set)
 		return
 	}
+	w.onClose(func() { s.letGo(set) })
 	w.onClose(s.limits.leave)
 	if !s.enter(w) {
 		_ = w.Close()
@@ -133,7 +136,7 @@ func (s *Server) admit(w *wire, conf config.Listener) bool {
 		}
 		w.onClose(func() { s.limits.leaveClient(sess.Client) })
 	}
-	w.visit = s.opts.Gate.Accept(w.ctx, sess)
+	w.visit = w.set.gate.Accept(w.ctx, sess)
 	if !s.listenFirst(w) {
 		return false
 	}
@@ -172,7 +175,7 @@ func (s *Server) identify(w *wire, conf config.Listener) bool {
 		}
 		w.unread(p.rest)
 	}
-	sess.Trusted = within(s.cfg.SMTP.MyNetworks, sess.Client)
+	sess.Trusted = within(w.set.cfg.SMTP.MyNetworks, sess.Client)
 	return true
 }
 
@@ -186,7 +189,7 @@ func (s *Server) listenFirst(w *wire) bool {
 	if !alive {
 		return false
 	}
-	pause := s.cfg.SMTP.EarlyTalkerPause.D()
+	pause := w.set.cfg.SMTP.EarlyTalkerPause.D()
 	if !early && pause > 0 && s.suspect(w) {
 		if early, alive = w.await(pause); !alive {
 			return false

@@ -213,7 +213,7 @@ func (w *wire) chunk(b *body, size int64) error {
 
 // discard drops a chunk that nobody wants.
 func (w *wire) discard(size int64) error {
-	if size > 4*int64(w.srv.cfg.SMTP.MaxMessageSize)+1<<20 {
+	if size > 4*int64(w.set.cfg.SMTP.MaxMessageSize)+1<<20 {
 		return w.end(mail.Transient(421, 7, 0, "the chunk is too large"), "bdat_size")
 	}
 	for size > 0 {

@@ -49,7 +49,7 @@ func (w *wire) settle() {
 	}
 	switch {
 	case verb == "" && override == "": // the banner (RFC 5321 section 4.2: the host name comes first)
-		w.out = append(w.out, "220 "+w.srv.cfg.Hostname+" ESMTP\r\n"...)
+		w.out = append(w.out, "220 "+w.set.cfg.Hostname+" ESMTP\r\n"...)
 		return
 	case override == "-":
 		return
@@ -86,7 +86,7 @@ func (w *wire) countRcpt(code int) {
 	} else {
 		w.tally.surplus++
 	}
-	limit := w.srv.cfg.SMTP.MaxFailedRecipients
+	limit := w.set.cfg.SMTP.MaxFailedRecipients
 	if (limit > 0 && w.tally.failed > limit) || w.tally.surplus > maxSurplus {
 		w.hangUp("too many failed recipients", "failed_recipients")
 	}

@@ -3,7 +3,6 @@ package front
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -30,17 +29,18 @@ type Options struct {
 	Observer Observer
 	Now      func() time.Time
 	Poll     time.Duration // how often certificate and recipient files are looked at; default 5s
+	// Listen opens an address; default net.Listen. A service manager may have opened it already.
+	Listen func(network, addr string) (net.Listener, error)
+	// Closed is Change.Closed of the first configuration.
+	Closed func()
 }
 
 // Server is port 25. It is made by New, opened by Listen and run by Serve.
 type Server struct {
-	cfg    *config.Config
 	opts   Options
 	log    *slog.Logger
 	watch  Observer
 	now    func() time.Time
-	rcpts  *recipients
-	certs  *certificate // nil without TLS
 	limits *limiter
 	smtp   *smtp.Server
 	pass   *handover
@@ -49,15 +49,13 @@ type Server struct {
 	cancel   context.CancelFunc
 	draining atomic.Bool
 	conns    sync.WaitGroup
-	mu       sync.Mutex
+	stopped  chan struct{}  // closed by Shutdown
+	run      sync.WaitGroup // what Serve started; grows under mu while running
+	mu       sync.Mutex     // guards what follows
 	open     map[*wire]struct{}
 	sockets  []*socket
-}
-
-// socket is one listening address.
-type socket struct {
-	net.Listener
-	conf config.Listener
+	set      *setup // for new connections
+	running  bool
 }
 
 // New makes a server. Its error names a recipient or certificate file that does not load.
@@ -75,89 +73,46 @@ func New(o Options) (*Server, error) {
 	if o.Poll <= 0 {
 		o.Poll = 5 * time.Second
 	}
+	if o.Listen == nil {
+		o.Listen = net.Listen
+	}
 	s := &Server{
-		cfg: o.Config, opts: o, log: o.Log, watch: o.Observer, now: o.Now,
+		opts: o, log: o.Log, watch: o.Observer, now: o.Now,
 		limits: newLimiter(o.Config.SMTP.MaxConnections, o.Config.SMTP.MaxConnectionsPerClient),
-		pass:   newHandover(), open: map[*wire]struct{}{},
+		pass:   newHandover(), open: map[*wire]struct{}{}, stopped: make(chan struct{}),
 	}
 	var err error
-	if s.rcpts, err = newRecipients(o.Config.Domains, o.Log); err != nil {
+	if s.set, err = s.newSetup(Change{Config: o.Config, Gate: o.Gate, Closed: o.Closed}); err != nil {
 		return nil, err
-	}
-	if o.Config.SMTP.TLSCertFile != "" {
-		if s.certs, err = newCertificate(o.Config.SMTP.TLSCertFile, o.Config.SMTP.TLSKeyFile, o.Log); err != nil {
-			return nil, err
-		}
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.smtp = newProtocol(s)
 	return s, nil
 }
 
-// Listen opens every configured address. After an error none is open.
-func (s *Server) Listen() error {
-	for _, l := range s.cfg.SMTP.Listeners {
-		for _, addr := range l.Listen {
-			ln, err := net.Listen(family(addr), addr)
-			if err != nil {
-				s.closeSockets()
-				return fmt.Errorf("smtp listener: %w", err)
-			}
-			s.sockets = append(s.sockets, &socket{Listener: ln, conf: l})
-		}
-	}
-	return nil
-}
-
-// family keeps 0.0.0.0 and [::] apart: "tcp" would listen on both families for either, and the second would fail.
-func family(addr string) string {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return "tcp"
-	}
-	switch ip, err := netip.ParseAddr(host); {
-	case err != nil:
-		return "tcp"
-	case ip.Is4():
-		return "tcp4"
-	default:
-		return "tcp6"
-	}
-}
-
-// Addrs returns the addresses that are listened on.
-func (s *Server) Addrs() []net.Addr {
-	addrs := make([]net.Addr, 0, len(s.sockets))
-	for _, l := range s.sockets {
-		addrs = append(addrs, l.Addr())
-	}
-	return addrs
-}
-
-// Serve takes connections until ctx ends or Shutdown is called; it does not wait for those that are open. It returns nil
-// when it was told to stop, and else why a listener failed.
+// Serve takes connections until ctx ends or Shutdown is called; it does not wait for those that are open.
 func (s *Server) Serve(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	var run sync.WaitGroup
-	run.Go(func() { s.reloadLoop(ctx) })
 	s.startProtocol()
-	failed := make(chan error, len(s.sockets))
+	s.mu.Lock()
+	s.running = true
+	s.run.Go(func() { s.reloadLoop(ctx) })
 	for _, l := range s.sockets {
-		run.Go(func() { failed <- s.acceptLoop(l) })
+		s.run.Go(func() { s.acceptLoop(l) })
 	}
-	var err error
+	s.mu.Unlock()
 	select {
-	case err = <-failed:
+	case <-s.stopped:
 	case <-ctx.Done():
 	}
+	s.mu.Lock()
+	s.running = false
+	s.mu.Unlock()
 	s.closeSockets()
 	stop()
-	run.Wait()
-	if s.draining.Load() {
-		return nil
-	}
-	return err
+	s.run.Wait()
+	return nil
 }
 
 // startProtocol lets go-smtp take what the listeners hand over. It ends with the handover.
@@ -174,7 +129,9 @@ func (s *Server) startProtocol() {
 // returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
-	s.draining.Store(true)
+	if !s.draining.Swap(true) {
+		close(s.stopped)
+	}
 	s.mu.Unlock()
 	s.closeSockets()
 	_ = s.pass.Close()
@@ -199,12 +156,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-time.After(time.Second):
 	}
 	return ctx.Err()
-}
-
-func (s *Server) closeSockets() {
-	for _, l := range s.sockets {
-		_ = l.Close()
-	}
 }
 
 func (s *Server) openWires() []*wire {
@@ -250,9 +201,10 @@ func (s *Server) reloadLoop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			s.rcpts.reload()
-			if s.certs != nil {
-				s.certs.reload()
+			set := s.current()
+			set.rcpts.reload()
+			if set.certs != nil {
+				set.certs.reload()
 			}
 		}
 	}

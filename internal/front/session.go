@@ -24,8 +24,8 @@ func newProtocol(s *Server) *smtp.Server {
 		}
 		return dialogue{w}, nil
 	}))
-	p.Domain = s.cfg.Hostname
-	p.MaxMessageBytes = int64(s.cfg.SMTP.MaxMessageSize)
+	// Name and size limit are the configuration's, which may change: the wire and the session say and mind them.
+	p.Domain = "sekimori"
 	// It would cut the lines of the body too; commands are measured by the wire.
 	p.MaxLineLength = 1 << 20
 	p.EnableSMTPUTF8 = true // whether it is offered changes with the backends: see hello and Mail
@@ -60,6 +60,9 @@ func (d dialogue) Mail(from string, o *smtp.MailOptions) (err error) {
 	if p.UTF8 && !w.srv.opts.Relay.UTF8() {
 		return w.refuseMail(from, mail.Permanent(555, 6, 7, "SMTPUTF8 is not offered"), "utf8")
 	}
+	if p.Size > int64(w.set.cfg.SMTP.MaxMessageSize) {
+		return w.refuseMail(from, mail.Permanent(552, 3, 4, "the message is too large"), "size")
+	}
 	var addr mail.Address
 	if from != "" {
 		var perr error
@@ -92,12 +95,12 @@ func (d dialogue) Rcpt(to string, _ *smtp.RcptOptions) (err error) {
 	if tx == nil {
 		return smtpError(mail.Permanent(503, 5, 1, "MAIL comes before RCPT"))
 	}
-	addr, reply, why := w.srv.rcpts.resolve(to, tx.params.UTF8, tx.bare)
+	addr, reply, why := w.set.rcpts.resolve(to, tx.params.UTF8, tx.bare)
 	if reply.IsZero() && tx.has(addr) {
 		w.override = rcptOK(tx)
 		return nil
 	}
-	if limit := w.srv.cfg.SMTP.MaxRecipients; reply.IsZero() && limit > 0 && len(tx.rcpts) >= limit {
+	if limit := w.set.cfg.SMTP.MaxRecipients; reply.IsZero() && limit > 0 && len(tx.rcpts) >= limit {
 		reply, why = mail.Transient(452, 5, 3, "too many recipients"), "max_recipients"
 	}
 	var v mail.Verdict
@@ -212,7 +215,7 @@ func (s *Server) conclude(w *wire, tx *transaction) mail.Reply {
 	if slices.Contains(tx.message.Anomalies, "header_overflow") {
 		return tx.refuse(w, mail.Permanent(554, 6, 0, "the message has too many header fields"), "header_overflow")
 	}
-	if loops(tx.message, s.cfg.Hostname) {
+	if loops(tx.message, w.set.cfg.Hostname) {
 		return tx.refuse(w, mail.Permanent(554, 4, 6, "the mail is going round in circles"), "loop")
 	}
 	begun := time.Now()
@@ -235,7 +238,7 @@ var errLineEnds = errors.New("front: CR or LF alone")
 
 func (w *wire) lineEnds(tx *transaction, raw []byte) ([]byte, error) {
 	d := tx.body.dots
-	if d.bareCR || (d.bareLF && !w.srv.cfg.SMTP.NormalizeBareLF) {
+	if d.bareCR || (d.bareLF && !w.set.cfg.SMTP.NormalizeBareLF) {
 		return nil, errLineEnds
 	}
 	if d.bareLF {

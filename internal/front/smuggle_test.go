@@ -85,7 +85,7 @@ func TestDataTimeout(t *testing.T) {
 func TestStickyRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t).start()
-		x := newWire(w.srv, &stutter{}, "test")
+		x := newWire(w.srv, w.srv.set, &stutter{}, "test")
 		x.session = &mail.Session{}
 		buf := make([]byte, 100)
 		for range 3 {

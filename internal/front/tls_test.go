@@ -191,7 +191,7 @@ func TestCertificateReload(t *testing.T) {
 	w.cfg.SMTP.TLSCertFile, w.cfg.SMTP.TLSKeyFile = certFile, keyFile
 	w.start()
 	name := func() string {
-		leaf, err := x509.ParseCertificate(w.srv.certs.pair.Load().Certificate[0])
+		leaf, err := x509.ParseCertificate(w.srv.set.certs.pair.Load().Certificate[0])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -211,12 +211,12 @@ func TestCertificateReload(t *testing.T) {
 		}
 	}
 	replace(cert2, certFile, time.Unix(1e9, 0))
-	w.srv.certs.reload()
+	w.srv.set.certs.reload()
 	if name() != "one.example" || !strings.Contains(w.logged(), "the old one stays in force") {
 		t.Error("a certificate without its key was taken, or not spoken of", name())
 	}
 	replace(key2, keyFile, time.Unix(1e9, 0))
-	w.srv.certs.reload()
+	w.srv.set.certs.reload()
 	if name() != "two.example.org" {
 		t.Error(name())
 	}

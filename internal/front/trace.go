@@ -87,7 +87,7 @@ func (s *Server) newTrace(w *wire, tx *transaction) trace {
 		}
 	}
 	return trace{
-		auth:     "Authentication-Results: " + mail.FormatAuthResults(s.cfg.Hostname, auth) + "\r\n",
+		auth:     "Authentication-Results: " + mail.FormatAuthResults(w.set.cfg.Hostname, auth) + "\r\n",
 		received: s.received(w, tx), id: tx.id, normalized: tx.normalized,
 	}
 }
@@ -115,7 +115,7 @@ func (s *Server) received(w *wire, tx *transaction) string {
 	if t := sess.TLS; t != nil {
 		fmt.Fprintf(&b, "\t(using %s with cipher %s)\r\n", tls.VersionName(t.Version), tls.CipherSuiteName(t.CipherSuite))
 	}
-	fmt.Fprintf(&b, "\tby %s with %s id %s", s.cfg.Hostname, protocol(sess, tx.params.UTF8), tx.id)
+	fmt.Fprintf(&b, "\tby %s with %s id %s", w.set.cfg.Hostname, protocol(sess, tx.params.UTF8), tx.id)
 	if len(tx.rcpts) == 1 {
 		fmt.Fprintf(&b, "\r\n\tfor <%s>", tx.rcpts[0])
 	}

@@ -44,7 +44,7 @@ func (tx *transaction) has(a mail.Address) bool {
 func (tx *transaction) begin(w *wire) {
 	tx.dataStart = time.Now()
 	tx.body.spool = w.srv.opts.Spool
-	tx.body.limit = int64(w.srv.cfg.SMTP.MaxMessageSize)
+	tx.body.limit = int64(w.set.cfg.SMTP.MaxMessageSize)
 	tx.body.hint = tx.params.Size
 }
 

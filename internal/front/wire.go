@@ -29,6 +29,7 @@ var errClosed = errors.New("front: the connection is closed")
 // what is left of a message never becomes a command.
 type wire struct {
 	srv      *Server
+	set      *setup
 	raw      net.Conn // the TCP connection
 	conn     net.Conn // raw, or TLS over it
 	listener string
@@ -64,10 +65,10 @@ type wire struct {
 	expired bool // the drain has asked an idle connection to end
 }
 
-func newWire(s *Server, c net.Conn, listener string) *wire {
-	w := &wire{srv: s, raw: c, conn: c, listener: listener, id: s.opts.NewID(), start: time.Now()}
+func newWire(s *Server, set *setup, c net.Conn, listener string) *wire {
+	w := &wire{srv: s, set: set, raw: c, conn: c, listener: listener, id: s.opts.NewID(), start: time.Now()}
 	w.session = &mail.Session{ID: w.id, Client: endpoint(c.RemoteAddr()).Addr(), Listener: listener}
-	if life := s.cfg.SMTP.Lifetime.D(); life > 0 {
+	if life := set.cfg.SMTP.Lifetime.D(); life > 0 {
 		w.deadline = w.start.Add(life)
 	}
 	w.ctx, w.cancel = context.WithCancel(s.base)
@@ -189,7 +190,7 @@ func (w *wire) readInto(p []byte, waiting bool) (int, error) {
 	if w.dead {
 		return 0, errClosed
 	}
-	until := time.Now().Add(w.srv.cfg.SMTP.IdleTimeout.D())
+	until := time.Now().Add(w.set.cfg.SMTP.IdleTimeout.D())
 	if !w.deadline.IsZero() && w.deadline.Before(until) {
 		until = w.deadline
 	}
@@ -303,7 +304,7 @@ func (w *wire) linger() {
 
 // secure replaces the clear connection by one over TLS. On an error the connection is dead (never: goes on in clear text).
 func (w *wire) secure(cfg *tls.Config) error {
-	until := time.Now().Add(min(30*time.Second, w.srv.cfg.SMTP.IdleTimeout.D()))
+	until := time.Now().Add(min(30*time.Second, w.set.cfg.SMTP.IdleTimeout.D()))
 	_ = w.raw.SetDeadline(until)
 	c := tls.Server(w.raw, cfg)
 	if err := c.HandshakeContext(w.ctx); err != nil {
