@@ -23,6 +23,8 @@ type Config struct {
 	Policy     Policy            `toml:"policy"`
 	Degraded   map[string]string `toml:"degraded"` // dependency (dns, redis) -> skip | defer | hold
 	Domains    []Domain          `toml:"domain"`
+	LDAP       map[string]*LDAP  `toml:"ldap"`
+	SQL        map[string]*SQL   `toml:"sql"`
 	Relay      Relay             `toml:"relay"`
 	Quarantine Quarantine        `toml:"quarantine"`
 	Alert      Alert             `toml:"alert"`
@@ -112,7 +114,7 @@ type Policy struct {
 // Domain is [[domain]].
 type Domain struct {
 	Names       []string  `toml:"names"`
-	Recipients  string    `toml:"recipients"` // any | file:PATH
+	Recipients  string    `toml:"recipients"` // any | file:PATH | ldap:NAME | sql:NAME
 	BackendURLs []string  `toml:"backends"`   // short form of Backends
 	Backends    []Backend `toml:"backend"`    // after Load all backends stand here
 	Routes      []Route   `toml:"route"`

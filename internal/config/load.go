@@ -160,6 +160,7 @@ func (c *Config) complete() {
 	if c.DataDir == "" {
 		c.DataDir = "/var/lib/sekimori"
 	}
+	c.completeDirectories()
 	for i := range c.Domains {
 		d := &c.Domains[i]
 		short := make([]Backend, len(d.BackendURLs))

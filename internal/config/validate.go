@@ -49,6 +49,7 @@ func (v *validator) run() {
 	v.resolvers()
 	v.redis()
 	v.policy()
+	v.recipientSources()
 	v.domains()
 	v.loops()
 	v.limits()

@@ -68,7 +68,9 @@ func (v *validator) recipients(path string, d *Domain) {
 		} else {
 			f.Close()
 		}
-	case slices.Contains([]string{"ldap", "sql", "unix", "callout"}, kind):
+	case kind == "ldap" || kind == "sql":
+		v.recipientSource(at, kind, file)
+	case slices.Contains([]string{"unix", "callout"}, kind):
 		v.fail(at, `%s is not offered by this version; "file:PATH" and "any" are`, kind)
 	default:
 		v.fail(at, `%q is not known; "file:PATH" or "any"`, d.Recipients)

@@ -7,6 +7,9 @@ package recipients
 
 import (
 	"context"
+	"log/slog"
+	"net"
+	"time"
 
 	"sekimori/internal/mail"
 )
@@ -34,6 +37,32 @@ type Batch struct {
 	Entries []Entry  // of a change: all entries of each ID that changed
 	Gone    []string // IDs that are no longer there; of changes only
 	Mark    string   // opaque; handed to the next Fetch
+
+	// Problems are what the source holds but could not be understood, one sentence each with the value: an address that is none,
+	// a group that contains itself. The rest was read. For people.
+	Problems []string
+}
+
+// Deps is what a source of recipients needs from outside.
+type Deps struct {
+	Log *slog.Logger     // nil: nothing is logged
+	Now func() time.Time // nil: time.Now
+	// Dial opens a connection to host:port; nil: a net.Dialer. A SQL source uses it for PostgreSQL and MySQL over TCP only.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// filled replaces what is nil.
+func (d Deps) filled() Deps {
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	if d.Dial == nil {
+		d.Dial = (&net.Dialer{}).DialContext
+	}
+	return d
 }
 
 // Source is a place outside in which recipients are kept. Safe for concurrent use.
