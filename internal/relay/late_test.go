@@ -189,3 +189,25 @@ func TestLMTPAnswersPerRecipient(t *testing.T) {
 		w.wantInt("connections", s.conns, 1)
 	})
 }
+
+// TestCloseDuringHandshake closes the relay while a probe waits for a banner that never comes.
+func TestCloseDuringHandshake(t *testing.T) {
+	s := &fakeServer{ehlo: pipelining, on: func(verb, _ string) string {
+		if verb == "EHLO" {
+			return "!hang"
+		}
+		return ""
+	}}
+	run(t, []*fakeServer{s}, func(w *world) {
+		time.Sleep(2 * time.Second) // the first probe hangs
+		start := time.Now()
+		w.stop()
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = w.relay.Close(ctx)
+		if d := time.Since(start); d > 6*time.Second {
+			t.Errorf("the relay took %v to close", d)
+		}
+		w.stop = func() {}
+	})
+}

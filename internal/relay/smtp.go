@@ -168,6 +168,9 @@ func (b *smtpBackend) greet(ctx context.Context, before time.Time, clear bool) (
 	if err != nil {
 		return nil, err
 	}
+	// Nothing is handed over yet: a shutdown need not wait for a backend that says nothing.
+	stop := context.AfterFunc(ctx, func() { _ = nc.Close() })
+	defer stop()
 	c := newClient(nc, b.scheme != "smtp", before)
 	if err := b.dialogue(ctx, c, clear); err != nil {
 		c.close()
