@@ -26,6 +26,8 @@ type Config struct {
 	LDAP       map[string]*LDAP  `toml:"ldap"`
 	SQL        map[string]*SQL   `toml:"sql"`
 	Relay      Relay             `toml:"relay"`
+	Bounce     Bounce            `toml:"bounce"`
+	Journal    Journal           `toml:"journal"`
 	Quarantine Quarantine        `toml:"quarantine"`
 	Alert      Alert             `toml:"alert"`
 	Log        Log               `toml:"log"`
@@ -118,6 +120,7 @@ type Domain struct {
 	BackendURLs []string  `toml:"backends"`   // short form of Backends
 	Backends    []Backend `toml:"backend"`    // after Load all backends stand here
 	Routes      []Route   `toml:"route"`
+	Concurrency int       `toml:"concurrency"` // deliveries from the queue at once; 0: relay.domain_concurrency
 }
 
 // Backend is [[domain.backend]]: where the mail of a domain goes.
@@ -150,6 +153,10 @@ type Relay struct {
 	LateAnswer    Duration `toml:"late_answer"`    // how long an answer to the final dot is awaited; default 10m
 	QueueLifetime Duration `toml:"queue_lifetime"` // default 5d
 	DiskReserve   Size     `toml:"disk_reserve"`   // below it new mail is answered 452; default 256MiB
+
+	Retry             []Duration `toml:"retry"`              // waits between attempts, the last repeats; default 1m 2m 5m 10m 20m 30m
+	DomainConcurrency int        `toml:"domain_concurrency"` // deliveries from the queue at once per domain; default 0: as many as the backends allow
+	DelayWarning      Duration   `toml:"delay_warning"`      // age at which the sender is told that a mail still waits; default 0: never
 }
 
 // Quarantine is [quarantine].

@@ -72,6 +72,8 @@ func Default() *Config {
 	c := base()
 	c.DataDir = "./sekimori-data"
 	c.SMTP.Listeners = []Listener{{Listen: []string{"127.0.0.1:2525"}, Purpose: "mx"}}
+	c.Bounce.complete(c)
+	c.Journal.complete(c)
 	c.Domains = []Domain{{
 		Names:      []string{"example.test"},
 		Recipients: "any",
@@ -161,6 +163,8 @@ func (c *Config) complete() {
 		c.DataDir = "/var/lib/sekimori"
 	}
 	c.completeDirectories()
+	c.Bounce.complete(c)
+	c.Journal.complete(c)
 	for i := range c.Domains {
 		d := &c.Domains[i]
 		short := make([]Backend, len(d.BackendURLs))

@@ -88,23 +88,27 @@ func (v *validator) backends(path string, d *Domain) {
 			b.URL = v.backend(at(path+".backends", j), b.URL)
 			continue
 		}
-		at := at(path+".backend", j-short)
-		if b.URL == "" {
-			v.fail(at, "url is missing")
-		} else {
-			b.URL = v.backend(at+".url", b.URL)
-		}
-		if b.Priority < 0 {
-			v.fail(at+".priority", "must not be negative")
-		}
-		if b.Weight < 1 {
-			v.fail(at+".weight", "must be at least 1")
-		}
-		if b.MaxConnections < 1 {
-			v.fail(at+".max_connections", "must be at least 1")
-		}
-		v.backendTLS(at+".tls", &b.TLS)
+		v.oneBackend(at(path+".backend", j-short), b)
 	}
+}
+
+// oneBackend checks the long form of a backend.
+func (v *validator) oneBackend(at string, b *Backend) {
+	if b.URL == "" {
+		v.fail(at, "url is missing")
+	} else {
+		b.URL = v.backend(at+".url", b.URL)
+	}
+	if b.Priority < 0 {
+		v.fail(at+".priority", "must not be negative")
+	}
+	if b.Weight < 1 {
+		v.fail(at+".weight", "must be at least 1")
+	}
+	if b.MaxConnections < 1 {
+		v.fail(at+".max_connections", "must be at least 1")
+	}
+	v.backendTLS(at+".tls", &b.TLS)
 }
 
 func (v *validator) backendTLS(path string, t *BackendTLS) {

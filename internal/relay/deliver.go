@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"sekimori/internal/mail"
@@ -22,7 +21,7 @@ func (r *Relay) Deliver(ctx context.Context, env Envelope) ([]Answer, error) {
 	s := r.router.of(env.Rcpts[0])
 	for _, a := range env.Rcpts[1:] {
 		if r.router.of(a) != s {
-			return r.queued(env)
+			return r.queued(ctx, env)
 		}
 	}
 	p := r.parcel(env, env.ID, env.Rcpts)
@@ -30,50 +29,13 @@ func (r *Relay) Deliver(ctx context.Context, env Envelope) ([]Answer, error) {
 		if err := p.keep(spool.StateQueued, r.after(0)); err != nil {
 			return nil, err
 		}
-		r.queue.add(p.e.ID, s, p.e.Next, true)
+		r.queue.add(p.e.ID, r.way(&p.e), p.e.Next, true)
 		return p.told(), nil
 	}
 	j := p.job(p.waiting())
 	j.beforeData = p.secure
 	res := r.try(ctx, s, j, time.Now().Add(r.budget()))
 	return p.taken(s, res)
-}
-
-// Queue puts a mail into the spool; with a nil error it is on the disk. It is tried at once in the background.
-func (r *Relay) Queue(_ context.Context, env Envelope) error {
-	_, err := r.queued(env)
-	return err
-}
-
-// queued spools a mail, one entry per set of backends; all of them or none.
-func (r *Relay) queued(env Envelope) ([]Answer, error) {
-	groups := r.Route(env.Rcpts)
-	if len(groups) == 0 {
-		return nil, errors.New("relay: no recipients")
-	}
-	parcels := make([]*parcel, 0, len(groups))
-	for i, rcpts := range groups {
-		id := env.ID
-		if i > 0 {
-			id += "." + strconv.Itoa(i+1)
-		}
-		p := r.parcel(env, id, rcpts)
-		if err := p.keep(spool.StateQueued, r.o.Now()); err != nil {
-			for _, done := range parcels {
-				done.discard()
-			}
-			return nil, err
-		}
-		parcels = append(parcels, p)
-	}
-	for i, p := range parcels {
-		r.queue.add(p.e.ID, r.router.of(groups[i][0]), p.e.Next, true)
-	}
-	answers := make([]Answer, len(env.Rcpts))
-	for i, a := range env.Rcpts {
-		answers[i] = Answer{Rcpt: a, State: Queued}
-	}
-	return answers, nil
 }
 
 // parcel is a mail for one set of backends, with what became of each recipient.
@@ -89,7 +51,7 @@ type parcel struct {
 func (r *Relay) parcel(env Envelope, id string, rcpts []mail.Address) *parcel {
 	p := &parcel{r: r, content: env.Content, e: spool.Entry{
 		ID: id, Kind: spool.KindQueue, From: env.From, Size: env.Content.Len(),
-		EightBit: env.EightBit, UTF8: env.UTF8, Meta: env.Meta,
+		EightBit: env.EightBit, UTF8: env.UTF8, Meta: env.Meta, Lane: env.Lane,
 	}}
 	p.e.Rcpts = make([]spool.Rcpt, len(rcpts))
 	for i, a := range rcpts {
@@ -130,7 +92,10 @@ func (p *parcel) note(to []int, answers []answer) {
 		case accepted:
 			c.Status = spool.Inflight
 		case refused:
-			c.Status, c.Last = spool.Failed, a.reply.mail().String()
+			c.Last = a.reply.mail().String()
+			if p.e.Lane != LaneJournal { // an archive that says no is to be mended: the copy waits
+				c.Status = spool.Failed
+			}
 		default:
 			c.Last = a.reply.mail().String()
 		}
@@ -210,10 +175,10 @@ func (p *parcel) taken(s *set, res result) ([]Answer, error) {
 	to := p.waiting()
 	switch {
 	case res.flight != nil:
-		return p.late(s, res)
+		return p.late(res)
 	case res.fault == noFault:
 		p.note(to, res.answers)
-		return p.settled(s)
+		return p.settled()
 	case res.fault == aborted:
 		p.discard()
 		return nil, fmt.Errorf("relay: %w", res.err)
@@ -230,7 +195,7 @@ func (p *parcel) taken(s *set, res result) ([]Answer, error) {
 		p.discard()
 		return nil, err
 	}
-	p.r.queue.add(p.e.ID, s, next, res.fault == unwell && !s.alive())
+	p.r.queue.add(p.e.ID, p.r.way(&p.e), next, res.fault == unwell && !s.alive())
 	return p.told(), nil
 }
 
@@ -241,7 +206,7 @@ func (r *Relay) duplicate(id string, res result) {
 }
 
 // settled ends a delivery in which every recipient was answered.
-func (p *parcel) settled(s *set) ([]Answer, error) {
+func (p *parcel) settled() ([]Answer, error) {
 	waiting, failed := p.count(spool.Waiting), p.count(spool.Failed)
 	if waiting == 0 && (failed == 0 || failed == len(p.e.Rcpts)) {
 		p.discard()
@@ -263,19 +228,19 @@ func (p *parcel) settled(s *set) ([]Answer, error) {
 		}
 		return nil, err
 	}
-	p.r.queue.add(p.e.ID, s, next, false)
+	p.r.queue.add(p.e.ID, p.r.way(&p.e), next, false)
 	return p.told(), nil
 }
 
 // late keeps a mail whose answer is outstanding as in flight, and lets somebody else wait for it.
-func (p *parcel) late(s *set, res result) ([]Answer, error) {
+func (p *parcel) late(res result) ([]Answer, error) {
 	f := res.flight
 	p.r.Counters.Late.Add(1)
 	p.note(p.waiting(), f.answers)
 	p.r.o.Log.Warn("relay: the answer to the final dot is late", "id", p.e.ID, "backend", res.backend)
 	if err := p.keep(spool.StateInflight, p.r.o.Now().Add(p.r.late())); err != nil {
 		p.r.o.Log.Error("relay: a mail in flight cannot be spooled; the client waits on", "id", p.e.ID, "error", err)
-		return p.holdOut(s, f, err)
+		return p.holdOut(f, err)
 	}
 	told := p.told()
 	p.r.queue.fly(p.e.ID)
@@ -287,7 +252,7 @@ func (p *parcel) late(s *set, res result) ([]Answer, error) {
 }
 
 // holdOut waits for a late answer in front of the client, which may wait for 10 minutes (RFC 5321 section 4.5.3.2.6).
-func (p *parcel) holdOut(s *set, f *flight, cause error) ([]Answer, error) {
+func (p *parcel) holdOut(f *flight, cause error) ([]Answer, error) {
 	err := f.wait(f.since.Add(p.r.late()))
 	f.end(err)
 	if err != nil {
@@ -296,7 +261,7 @@ func (p *parcel) holdOut(s *set, f *flight, cause error) ([]Answer, error) {
 	}
 	f.b.ok()
 	p.arrive(f.answers)
-	return p.settled(s)
+	return p.settled()
 }
 
 // arrive notes the answers to those in flight. A mail gets into flight only in front of a client, when its first job had all

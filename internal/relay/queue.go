@@ -6,15 +6,23 @@ import (
 	"time"
 )
 
-// queue says which spool entries are tried when. Each set of backends has a lane of its own, so that a slow one holds up nobody
-// else. It knows only IDs; everything else stands in the spool. Safe for concurrent use.
+// queue says which spool entries are tried when. Each domain on each set of backends has a lane of its own, so that a slow
+// backend, or a domain with much mail, holds up nobody else. It knows only IDs; everything else stands in the spool. Safe for concurrent use.
 type queue struct {
-	wake chan struct{} // something may be due
+	wake  chan struct{}           // something may be due
+	limit func(domain string) int // deliveries at once for a domain; 0: no limit but that of the set
 
-	mu     sync.Mutex
-	items  map[string]*item
-	lanes  map[*set]*lane
-	flying int
+	mu      sync.Mutex
+	items   map[string]*item
+	lanes   map[way]*lane
+	running map[*set]int
+	flying  int
+}
+
+// way is where a mail goes: by the first recipient that is not done.
+type way struct {
+	set    *set
+	domain string
 }
 
 type item struct {
@@ -27,19 +35,32 @@ type item struct {
 }
 
 type lane struct {
-	set     *set
+	way     way
 	waiting itemHeap
 	running int
 }
 
-func newQueue() *queue {
-	return &queue{wake: make(chan struct{}, 1), items: map[string]*item{}, lanes: map[*set]*lane{}}
+func newQueue(limit func(domain string) int) *queue {
+	return &queue{wake: make(chan struct{}, 1), limit: limit, items: map[string]*item{}, lanes: map[way]*lane{}, running: map[*set]int{}}
 }
 
 // add puts an entry, new or tried, on its lane.
-func (q *queue) add(id string, s *set, next time.Time, unwell bool) {
+func (q *queue) add(id string, w way, next time.Time, unwell bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.put(id, w, next, unwell)
+}
+
+// adopt is add for an entry that may be in the queue already, and is then left alone.
+func (q *queue) adopt(id string, w way, next time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.items[id] == nil {
+		q.put(id, w, next, true)
+	}
+}
+
+func (q *queue) put(id string, w way, next time.Time, unwell bool) {
 	it := q.item(id)
 	if it.index >= 0 {
 		heap.Remove(&it.lane.waiting, it.index)
@@ -47,10 +68,10 @@ func (q *queue) add(id string, s *set, next time.Time, unwell bool) {
 	if it.again {
 		it.again, next = false, time.Time{}
 	}
-	l := q.lanes[s]
+	l := q.lanes[w]
 	if l == nil {
-		l = &lane{set: s}
-		q.lanes[s] = l
+		l = &lane{way: w}
+		q.lanes[w] = l
 	}
 	it.lane, it.next, it.unwell = l, next, unwell
 	heap.Push(&l.waiting, it)
@@ -107,12 +128,20 @@ func (q *queue) remove(id string) {
 func (q *queue) due(now time.Time) (id string, l *lane, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, l := range q.lanes {
-		if len(l.waiting) == 0 || l.waiting[0].next.After(now) || l.running >= l.set.workers() {
+	for w, l := range q.lanes { // in no order, so that no domain always comes first
+		if len(l.waiting) == 0 && l.running == 0 {
+			delete(q.lanes, w)
+			continue
+		}
+		if len(l.waiting) == 0 || l.waiting[0].next.After(now) || q.running[w.set] >= w.set.workers() {
+			continue
+		}
+		if most := q.limit(w.domain); most > 0 && l.running >= most {
 			continue
 		}
 		it := heap.Pop(&l.waiting).(*item)
 		l.running++
+		q.running[w.set]++
 		return it.id, l, true
 	}
 	return "", nil, false
@@ -123,6 +152,7 @@ func (q *queue) free(l *lane) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	l.running--
+	q.running[l.way.set]--
 	q.poke()
 }
 
@@ -130,8 +160,8 @@ func (q *queue) free(l *lane) {
 func (q *queue) hurry(b backend, now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for s, l := range q.lanes {
-		if !s.has(b) {
+	for w, l := range q.lanes {
+		if !w.set.has(b) {
 			continue
 		}
 		for _, it := range l.waiting {

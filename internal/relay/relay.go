@@ -37,7 +37,8 @@ type Options struct {
 }
 
 // Envelope is a mail to be relayed. ID becomes the name of spool entries and must be unique. Content must not change until the
-// call that takes it has returned; the relay does not keep it. Meta is kept with a spooled mail and handed to OnFailed.
+// call that takes it has returned; the relay does not keep it. Meta is kept with a spooled mail and handed to OnFailed. Lane
+// says where it goes: empty, LaneOutbound or LaneJournal; Deliver takes mail without a lane only.
 type Envelope struct {
 	ID             string
 	From           mail.Address
@@ -45,6 +46,7 @@ type Envelope struct {
 	Content        mail.Content
 	EightBit, UTF8 bool
 	Meta           []byte // JSON, or nil
+	Lane           string
 }
 
 // Answer is what became of one recipient.
@@ -66,6 +68,9 @@ type Failure struct {
 type Fate struct {
 	State  ledger.State // Bounced; Moved when they are held; Discarded
 	Detail string       // the id under which it goes on, and why, in words
+	// Notice is a mail that goes out because of it. The relay stores it before the failure is settled, under its ID, and sends
+	// it afterwards: a crash in between makes no second one of the same ID.
+	Notice *Envelope
 }
 
 // FailedRcpt is one of them with the reply that ended it.
@@ -86,6 +91,7 @@ type Counters struct {
 	Expired    atomic.Int64 // of these: by the queue's lifetime
 	Stale      atomic.Int64 // pooled connections that the server had closed
 	Deaths     atomic.Int64 // times a backend was found dead
+	Notices    atomic.Int64 // reports to senders that were put into the queue
 }
 
 // Relay delivers mail to the backends. Safe for concurrent use.
@@ -95,11 +101,14 @@ type Relay struct {
 	// asked again later. After a crash it may be called twice for the same. Set it before Run; without it such mail stays in
 	// the queue.
 	OnFailed func(context.Context, Failure) (Fate, error)
+	// OnDelayed is asked once for every mail that has waited for relay.delay_warning; nil: no notice. It may be nil.
+	OnDelayed func(context.Context, Failure) *Envelope
 
 	o        Options
 	router   *router
 	backends []backend
 	queue    *queue
+	open     []string // entries whose failures were found at the start and not reported; until Run
 
 	base   context.Context // ends the waiting for connections and the probing at Close
 	cancel context.CancelFunc
@@ -124,7 +133,8 @@ func New(o Options) (*Relay, error) {
 	if o.Dial == nil {
 		o.Dial = dialTCP
 	}
-	r := &Relay{Counters: &Counters{}, o: o, queue: newQueue(), asked: make(chan struct{})}
+	r := &Relay{Counters: &Counters{}, o: o, asked: make(chan struct{})}
+	r.queue = newQueue(r.concurrency())
 	r.base, r.cancel = context.WithCancel(context.Background())
 	var err error
 	if r.router, r.backends, err = r.buildRouter(o.Config); err != nil {
@@ -151,12 +161,14 @@ func orDuration(d config.Duration, other time.Duration) time.Duration {
 }
 
 // Route divides recipients into groups that share a set of backends, keeping their order.
-func (r *Relay) Route(rcpts []mail.Address) [][]mail.Address {
+func (r *Relay) Route(rcpts []mail.Address) [][]mail.Address { return r.route("", rcpts) }
+
+func (r *Relay) route(lane string, rcpts []mail.Address) [][]mail.Address {
 	var groups [][]mail.Address
 	var sets []*set
 next:
 	for _, a := range rcpts {
-		s := r.router.of(a)
+		s := r.router.on(lane, a)
 		for i := range sets {
 			if sets[i] == s {
 				groups[i] = append(groups[i], a)
@@ -176,7 +188,7 @@ func (r *Relay) UTF8() bool { return r.all(func(k caps) bool { return k.utf8 }) 
 func (r *Relay) EightBit() bool { return r.all(func(k caps) bool { return k.eightBit }) }
 
 func (r *Relay) all(has func(caps) bool) bool {
-	for _, b := range r.backends {
+	for _, b := range r.router.inbound {
 		if k, known := b.offers(); !known || !has(k) {
 			return false
 		}

@@ -76,6 +76,10 @@ type router struct {
 	domains map[string]*domainRoute
 	first   *set // for the bare postmaster, who has no domain
 	nowhere *set // for domains that are not ours any more
+
+	outbound *set      // of [bounce]; nowhere without it
+	journal  *set      // of the archive; nil: by its address
+	inbound  []backend // those that take mail for our domains
 }
 
 type domainRoute struct {
@@ -161,6 +165,10 @@ func (r *Relay) buildRouter(c *config.Config) (*router, []backend, error) {
 		if err := b.routes(rt, d); err != nil {
 			return nil, nil, err
 		}
+	}
+	rt.inbound = slices.Clone(b.list)
+	if err := b.lanes(rt, c); err != nil {
+		return nil, nil, err
 	}
 	return rt, b.list, nil
 }

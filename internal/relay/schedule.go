@@ -1,17 +1,51 @@
 package relay
 
-import "time"
+import (
+	"math"
+	"time"
 
-// schedule is the time between attempts; the last one repeats.
-var schedule = [...]time.Duration{
-	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute,
+	"sekimori/internal/config"
+)
+
+// never asks after for the longest wait.
+const never = math.MaxInt
+
+// usual is the time between attempts where relay.retry says nothing; the last one repeats.
+func usual() []config.Duration {
+	return []config.Duration{
+		config.Duration(time.Minute), config.Duration(2 * time.Minute), config.Duration(5 * time.Minute),
+		config.Duration(10 * time.Minute), config.Duration(20 * time.Minute), config.Duration(30 * time.Minute),
+	}
 }
 
 // after returns when a mail is tried again that was tried so many times.
 func (r *Relay) after(attempts int) time.Time {
-	i := min(max(attempts-1, 0), len(schedule)-1)
-	return r.o.Now().Add(time.Duration(float64(schedule[i]) * jitter(r.o.Rand)))
+	list := r.o.Config.Relay.Retry
+	if len(list) == 0 {
+		list = usual()
+	}
+	i := min(max(attempts-1, 0), len(list)-1)
+	return r.o.Now().Add(time.Duration(float64(list[i].D()) * jitter(r.o.Rand)))
 }
 
 // jitter is a factor that spreads a time by a fifth to either side.
 func jitter(random func() float64) float64 { return 0.8 + 0.4*random() }
+
+// concurrency returns how many deliveries of a domain's queued mail the configuration allows at once.
+func (r *Relay) concurrency() func(domain string) int {
+	c := r.o.Config
+	own := map[string]int{}
+	for i := range c.Domains {
+		if d := &c.Domains[i]; d.Concurrency > 0 {
+			for _, name := range d.Names {
+				own[name] = d.Concurrency
+			}
+		}
+	}
+	return func(domain string) int {
+		if n := own[domain]; n > 0 {
+			return n
+		}
+		return c.Relay.DomainConcurrency
+	}
+}

@@ -23,19 +23,26 @@ func (r *Relay) takeUp() error {
 			r.Counters.Duplicates.Add(1)
 			r.o.Log.Warn("relay: in flight when the last run ended; the mail is sent again and may arrive twice", "id", e.ID)
 		}
-		r.queue.add(e.ID, r.laneOf(e), now, true)
+		for k := range e.Rcpts {
+			if e.Rcpts[k].Status == spool.Failed && !e.Rcpts[k].Done {
+				r.open = append(r.open, e.ID)
+				break
+			}
+		}
+		r.queue.add(e.ID, r.way(e), now, true)
 	}
 	return nil
 }
 
-// laneOf returns the set of the first recipient that is not done.
-func (r *Relay) laneOf(e *spool.Entry) *set {
+// way returns where an entry goes: by the first recipient that is not done.
+func (r *Relay) way(e *spool.Entry) way {
 	for i := range e.Rcpts {
 		if !e.Rcpts[i].Done {
-			return r.router.of(e.Rcpts[i].Addr)
+			a := e.Rcpts[i].Addr
+			return way{r.router.on(e.Lane, a), a.Domain}
 		}
 	}
-	return r.router.nowhere
+	return way{set: r.router.nowhere}
 }
 
 // Run probes the backends, works off the queue and carries out requests until ctx ends. Call it once; Close afterwards.
@@ -47,6 +54,11 @@ func (r *Relay) Run(ctx context.Context) {
 			}
 		})
 	}
+	// Failures first that the last run found and may have made a notice of: while that is certain to be in the spool still.
+	for _, id := range r.open {
+		r.reopen(id)
+	}
+	r.open = nil
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -79,13 +91,33 @@ func (r *Relay) launch(ctx context.Context) {
 
 // attempt tries one entry of the queue.
 func (r *Relay) attempt(id string) {
+	p, release := r.load(id)
+	if p == nil {
+		return
+	}
+	defer release()
+	tried := p.again()
+	p.conclude(tried)
+}
+
+// reopen reports the failures of an entry that the last run did not settle, without trying it.
+func (r *Relay) reopen(id string) {
+	if p, release := r.load(id); p != nil {
+		defer release()
+		p.sooner = true
+		p.conclude(false)
+	}
+}
+
+// load reads an entry of the queue; nil when that cannot be done.
+func (r *Relay) load(id string) (*parcel, func()) {
 	e, err := r.o.Spool.Get(id)
 	if err != nil {
 		if !errors.Is(err, spool.ErrNotFound) {
 			r.o.Log.Error("relay: a queued mail cannot be read; it is left in the spool", "id", id, "error", err)
 		}
 		r.queue.remove(id)
-		return
+		return nil, nil
 	}
 	p := &parcel{r: r, e: e, stored: true}
 	for i := range p.e.Rcpts {
@@ -96,20 +128,18 @@ func (r *Relay) attempt(id string) {
 	content, release, err := r.o.Spool.Content(id)
 	if err != nil {
 		r.o.Log.Error("relay: the data of a queued mail cannot be read", "id", id, "error", err)
-		r.queue.add(id, r.laneOf(&p.e), r.after(len(schedule)), false)
-		return
+		r.queue.add(id, r.way(&p.e), r.after(never), false)
+		return nil, nil
 	}
 	p.content = content
-	defer release()
-	tried := p.again()
-	p.conclude(tried)
+	return p, release
 }
 
 // again tries all who wait; it reports whether anybody was asked.
 func (p *parcel) again() (tried bool) {
 	p.sooner = true
 	for _, group := range p.groups() {
-		s := p.r.router.of(p.e.Rcpts[group[0]].Addr)
+		s := p.r.router.on(p.e.Lane, p.e.Rcpts[group[0]].Addr)
 		if !s.alive() || p.r.base.Err() != nil {
 			continue
 		}
@@ -140,7 +170,7 @@ func (p *parcel) groups() [][]int {
 	var sets []*set
 next:
 	for _, i := range p.waiting() {
-		s := p.r.router.of(p.e.Rcpts[i].Addr)
+		s := p.r.router.on(p.e.Lane, p.e.Rcpts[i].Addr)
 		for k := range sets {
 			if sets[k] == s {
 				groups[k] = append(groups[k], i)
@@ -152,30 +182,43 @@ next:
 	return groups
 }
 
-// conclude ends an attempt: it gives up who waited too long, reports who failed, and writes down or removes the entry.
+// conclude ends an attempt: it gives up who waited too long, reports who failed, and writes down or removes the entry. What it
+// reports stands in the spool before, and notices go out after the entry says that they were made.
 func (p *parcel) conclude(tried bool) {
 	changed := p.expire() || tried
-	if p.report() {
-		changed = true
+	if changed && p.failed() {
+		if err := p.keep(spool.StateQueued, p.r.o.Now()); err != nil {
+			p.r.o.Log.Error("relay: a spool entry cannot be written", "id", p.e.ID, "error", err)
+		}
 	}
-	s := p.r.laneOf(&p.e)
+	reported, notice := p.report()
+	changed = changed || reported
+	w := p.r.way(&p.e)
 	if p.finished() {
 		if err := p.r.o.Spool.Remove(p.e.ID); err != nil && !errors.Is(err, spool.ErrNotFound) {
 			p.r.o.Log.Error("relay: a spool entry cannot be removed", "id", p.e.ID, "error", err)
-			p.r.queue.add(p.e.ID, s, p.r.after(1), false)
+			p.r.queue.add(p.e.ID, w, p.r.after(1), false)
 			return
 		}
+		notice.Commit()
 		p.r.queue.remove(p.e.ID)
 		p.r.o.Log.Info("relay: left the queue", "id", p.e.ID, "backend", p.backend, "age", p.r.o.Now().Sub(p.e.Created).Round(time.Second))
 		return
 	}
+	delayed := p.delayed()
 	next := p.r.after(p.attempts())
-	if changed {
-		if err := p.keep(spool.StateQueued, next); err != nil {
+	if changed || delayed {
+		switch err := p.keep(spool.StateQueued, next); {
+		case err != nil:
 			p.r.o.Log.Error("relay: a spool entry cannot be written", "id", p.e.ID, "error", err)
+		case delayed:
+			p.warn()
+			fallthrough
+		default:
+			notice.Commit()
 		}
 	}
-	p.r.queue.add(p.e.ID, s, next, p.sooner && !s.alive())
+	p.r.queue.add(p.e.ID, w, next, p.sooner && !w.set.alive())
 }
 
 func (p *parcel) finished() bool {
@@ -199,7 +242,7 @@ func (p *parcel) attempts() int {
 
 // expire gives up those who still wait at the end of the queue's lifetime.
 func (p *parcel) expire() bool {
-	if p.r.o.Now().Sub(p.e.Created) < p.r.lifetime() {
+	if p.r.o.Now().Sub(p.e.Created) < p.r.lifetimeOf(p.e.Lane) {
 		return false
 	}
 	list := p.waiting()
@@ -215,8 +258,18 @@ func (p *parcel) expire() bool {
 	return len(list) > 0
 }
 
-// report hands those who failed to OnFailed.
-func (p *parcel) report() bool {
+// failed reports whether there is a failure that OnFailed has not taken over.
+func (p *parcel) failed() bool {
+	for i := range p.e.Rcpts {
+		if c := &p.e.Rcpts[i]; c.Status == spool.Failed && !c.Done {
+			return true
+		}
+	}
+	return false
+}
+
+// report hands those who failed to OnFailed. The notice is to be committed once the entry is written.
+func (p *parcel) report() (changed bool, notice *Staged) {
 	f := Failure{Entry: p.e, Content: p.content}
 	var list []int
 	for i := range p.e.Rcpts {
@@ -226,24 +279,28 @@ func (p *parcel) report() bool {
 		}
 	}
 	if len(list) == 0 {
-		return false
+		return false, nil
 	}
 	err := errors.New("nobody takes undeliverable mail")
 	if p.r.OnFailed != nil {
-		_, err = p.r.OnFailed(p.r.base, f)
+		var fate Fate
+		fate, err = p.r.OnFailed(p.r.base, f)
+		if err == nil {
+			notice, err = p.r.notice(fate.Notice)
+		}
 	}
 	if err != nil {
 		p.r.o.Log.Error("relay: undeliverable mail stays in the queue", "id", p.e.ID, "error", err)
 		for _, i := range list {
 			p.e.Rcpts[i].Attempts++
 		}
-		return true
+		return true, nil
 	}
 	for _, i := range list {
 		p.e.Rcpts[i].Done = true
 		p.r.Counters.Failed.Add(1)
 	}
-	return true
+	return true, notice
 }
 
 // follow waits for the late answer to a mail in flight, which decides.
@@ -274,7 +331,7 @@ func (p *parcel) ended() {
 	content, release, err := p.r.o.Spool.Content(p.e.ID)
 	if err != nil {
 		p.r.o.Log.Error("relay: the data of a queued mail cannot be read", "id", p.e.ID, "error", err)
-		p.r.queue.add(p.e.ID, p.r.laneOf(&p.e), p.r.after(len(schedule)), false)
+		p.r.queue.add(p.e.ID, p.r.way(&p.e), p.r.after(never), false)
 		return
 	}
 	defer release()

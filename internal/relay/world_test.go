@@ -28,6 +28,9 @@ type world struct {
 	free    int64
 	stop    func()
 
+	onFailed  func(Failure) (Fate, error) // nil: a hold
+	onDelayed func(Failure) *Envelope
+
 	mu     sync.Mutex
 	failed []Failure
 }
@@ -80,7 +83,13 @@ func (w *world) start(dir string) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.failed = append(w.failed, f)
+		if w.onFailed != nil {
+			return w.onFailed(f)
+		}
 		return Fate{State: ledger.Moved, Detail: "a hold of the test"}, nil
+	}
+	if w.onDelayed != nil {
+		w.relay.OnDelayed = func(_ context.Context, f Failure) *Envelope { return w.onDelayed(f) }
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

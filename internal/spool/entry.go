@@ -64,6 +64,8 @@ type Entry struct {
 	Size     int64           `json:"size"`          // octets of the data file
 	EightBit bool            `json:"eight_bit,omitempty"`
 	UTF8     bool            `json:"utf8,omitempty"`
+	Lane     string          `json:"lane,omitempty"`   // kind queue: where it goes when not by its recipients; see package relay
+	Warned   bool            `json:"warned,omitempty"` // kind queue: the sender was told of the delay, or will not be
 	Meta     json.RawMessage `json:"meta,omitempty"`
 }
 
