@@ -93,8 +93,9 @@ type Status struct {
 
 // Backends returns how all backends are.
 func (r *Relay) Backends() []Status {
-	list := make([]Status, len(r.backends))
-	for i, b := range r.backends {
+	backends := r.backends()
+	list := make([]Status, len(backends))
+	for i, b := range backends {
 		st := Status{URL: b.name(), Up: true}
 		if err := b.health().why(); err != nil {
 			st.Up, st.Cause = false, err.Error()

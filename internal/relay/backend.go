@@ -74,13 +74,13 @@ func parseTarget(raw string) (target, error) {
 }
 
 // makeBackend makes what the configuration describes. Errors are those of the configuration.
-func (r *Relay) makeBackend(b config.Backend) (backend, error) {
+func (r *Relay) makeBackend(c *config.Config, b config.Backend) (backend, error) {
 	t, err := parseTarget(b.URL)
 	if err != nil {
 		return nil, err
 	}
 	if t.scheme == "maildir" {
-		return newMaildir(t, r.hostname()), nil
+		return newMaildir(t, hostname(c)), nil
 	}
 	pol, err := newTLSPolicy(b.TLS, t.host)
 	if err != nil {
@@ -91,7 +91,7 @@ func (r *Relay) makeBackend(b config.Backend) (backend, error) {
 		most = 15
 	}
 	return &smtpBackend{
-		target: t, tls: pol, hello: r.hostname(), late: r.late(),
+		target: t, tls: pol, hello: hostname(c), late: late(c),
 		dialer: dialer{resolver: r.o.Resolver, dial: r.o.Dial},
 		pool:   newPool(most), count: r.Counters,
 	}, nil

@@ -18,9 +18,10 @@ func (r *Relay) Deliver(ctx context.Context, env Envelope) ([]Answer, error) {
 	if len(env.Rcpts) == 0 {
 		return nil, errors.New("relay: no recipients")
 	}
-	s := r.router.of(env.Rcpts[0])
+	rt := r.router()
+	s := rt.of(env.Rcpts[0])
 	for _, a := range env.Rcpts[1:] {
-		if r.router.of(a) != s {
+		if rt.of(a) != s {
 			return r.queued(ctx, env)
 		}
 	}

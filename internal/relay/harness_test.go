@@ -29,6 +29,7 @@ type fakeServer struct {
 	mails     []received
 	log       []string // every command
 	conns     int
+	asked     int
 	truncated int
 }
 
@@ -42,6 +43,7 @@ type received struct {
 func (s *fakeServer) dial(ctx context.Context) (net.Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.asked++
 	if s.refuse != nil {
 		return nil, s.refuse
 	}

@@ -51,7 +51,7 @@ func (b *builder) lanes(rt *router, c *config.Config) (err error) {
 
 func (r *Relay) lifetimeOf(lane string) time.Duration {
 	if lane == LaneJournal {
-		return max(r.lifetime(), r.o.Config.Journal.Lifetime.D())
+		return max(r.lifetime(), r.config().Journal.Lifetime.D())
 	}
 	return r.lifetime()
 }
@@ -150,7 +150,7 @@ func (r *Relay) notice(env *Envelope) (*Staged, error) {
 
 // delayed marks an entry that has become old enough for a warning, once.
 func (p *parcel) delayed() bool {
-	limit := p.r.o.Config.Relay.DelayWarning.D()
+	limit := p.r.config().Relay.DelayWarning.D()
 	if limit <= 0 || p.e.Warned || p.r.OnDelayed == nil || p.r.o.Now().Sub(p.e.Created) < limit || len(p.waiting()) == 0 {
 		return false
 	}

@@ -25,6 +25,7 @@ type maildir struct {
 	host string
 	seq  atomic.Uint64
 	pid  int
+	busy atomic.Int32 // deliveries under way
 
 	mu  sync.Mutex
 	new *spool.DirSync // open once the directories are there
@@ -38,7 +39,7 @@ func newMaildir(t target, host string) *maildir {
 func (m *maildir) name() string                      { return m.url }
 func (m *maildir) health() *breaker                  { return &m.breaker }
 func (m *maildir) offers() (caps, bool)              { return caps{eightBit: true, utf8: true}, true }
-func (m *maildir) counts() (busy, idle, waiting int) { return 0, 0, 0 }
+func (m *maildir) counts() (busy, idle, waiting int) { return int(m.busy.Load()), 0, 0 }
 func (m *maildir) reap(time.Time)                    {}
 func (m *maildir) wake(error)                        {}
 
@@ -88,6 +89,8 @@ func syncOnce(dir string) error {
 }
 
 func (m *maildir) send(ctx context.Context, j *job, _, _ time.Time) result {
+	m.busy.Add(1)
+	defer m.busy.Add(-1)
 	res := result{backend: m.url}
 	if err := ctx.Err(); err != nil {
 		res.fault, res.err = aborted, err

@@ -2,6 +2,8 @@ package relay
 
 import (
 	"container/heap"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -254,4 +256,20 @@ func (h *itemHeap) Pop() any {
 	*h = old[:len(old)-1]
 	it.index = -1
 	return it
+}
+
+// ids returns every entry that is known.
+func (q *queue) ids() []string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.Collect(maps.Keys(q.items))
+}
+
+// move puts an entry that waits on another lane, and makes it due. One that is being tried finds its lane by itself.
+func (q *queue) move(id string, w way, now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if it := q.items[id]; it != nil && it.index >= 0 && it.lane.way != w {
+		q.put(id, w, now, true)
+	}
 }

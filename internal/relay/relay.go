@@ -104,18 +104,18 @@ type Relay struct {
 	// OnDelayed is asked once for every mail that has waited for relay.delay_warning; nil: no notice. It may be nil.
 	OnDelayed func(context.Context, Failure) *Envelope
 
-	o        Options
-	router   *router
-	backends []backend
-	queue    *queue
-	open     []string // entries whose failures were found at the start and not reported; until Run
+	o      Options
+	routes atomic.Pointer[routes]
+	queue  *queue
+	open   []string // entries whose failures were found at the start and not reported; until Run
 
-	base   context.Context // ends the waiting for connections and the probing at Close
-	cancel context.CancelFunc
-	mu     sync.Mutex // guards closed and the growth of wg
-	closed bool
-	asked  chan struct{} // closed when a retry is asked for; guarded by mu
-	wg     sync.WaitGroup
+	base    context.Context // ends the waiting for connections and the probing at Close
+	cancel  context.CancelFunc
+	mu      sync.Mutex // guards closed, leaving and the growth of wg
+	closed  bool
+	leaving []backend     // not configured any more; something may be on its way to them
+	asked   chan struct{} // closed when a retry is asked for; guarded by mu
+	wg      sync.WaitGroup
 }
 
 // New makes a relay and takes up what the spool holds. Errors are those of the configuration (files of backends' TLS) and of the
@@ -134,23 +134,26 @@ func New(o Options) (*Relay, error) {
 		o.Dial = dialTCP
 	}
 	r := &Relay{Counters: &Counters{}, o: o, asked: make(chan struct{})}
-	r.queue = newQueue(r.concurrency())
+	r.queue = newQueue(func(domain string) int { return r.routes.Load().limit(domain) })
 	r.base, r.cancel = context.WithCancel(context.Background())
-	var err error
-	if r.router, r.backends, err = r.buildRouter(o.Config); err != nil {
+	t, err := r.buildRouter(o.Config)
+	if err != nil {
 		return nil, fmt.Errorf("relay: %w", err)
 	}
+	r.routes.Store(t)
 	return r, r.takeUp()
 }
 
-func (r *Relay) hostname() string { return cmp.Or(r.o.Config.Hostname, "localhost") }
+func hostname(c *config.Config) string { return cmp.Or(c.Hostname, "localhost") }
 
-func (r *Relay) budget() time.Duration { return orDuration(r.o.Config.Relay.Budget, 15*time.Second) }
+func (r *Relay) budget() time.Duration { return orDuration(r.config().Relay.Budget, 15*time.Second) }
 
-func (r *Relay) late() time.Duration { return orDuration(r.o.Config.Relay.LateAnswer, 10*time.Minute) }
+func (r *Relay) late() time.Duration { return late(r.config()) }
+
+func late(c *config.Config) time.Duration { return orDuration(c.Relay.LateAnswer, 10*time.Minute) }
 
 func (r *Relay) lifetime() time.Duration {
-	return orDuration(r.o.Config.Relay.QueueLifetime, 120*time.Hour)
+	return orDuration(r.config().Relay.QueueLifetime, 120*time.Hour)
 }
 
 func orDuration(d config.Duration, other time.Duration) time.Duration {
@@ -166,9 +169,10 @@ func (r *Relay) Route(rcpts []mail.Address) [][]mail.Address { return r.route(""
 func (r *Relay) route(lane string, rcpts []mail.Address) [][]mail.Address {
 	var groups [][]mail.Address
 	var sets []*set
+	rt := r.router()
 next:
 	for _, a := range rcpts {
-		s := r.router.on(lane, a)
+		s := rt.on(lane, a)
 		for i := range sets {
 			if sets[i] == s {
 				groups[i] = append(groups[i], a)
@@ -188,7 +192,7 @@ func (r *Relay) UTF8() bool { return r.all(func(k caps) bool { return k.utf8 }) 
 func (r *Relay) EightBit() bool { return r.all(func(k caps) bool { return k.eightBit }) }
 
 func (r *Relay) all(has func(caps) bool) bool {
-	for _, b := range r.router.inbound {
+	for _, b := range r.router().inbound {
 		if k, known := b.offers(); !known || !has(k) {
 			return false
 		}
@@ -214,7 +218,7 @@ func (r *Relay) Close(ctx context.Context) error {
 	r.closed = true
 	r.mu.Unlock()
 	r.cancel()
-	for _, b := range r.backends {
+	for _, b := range r.everyBackend() {
 		b.shut(false)
 	}
 	done := make(chan struct{})
@@ -225,7 +229,7 @@ func (r *Relay) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	for _, b := range r.backends {
+	for _, b := range r.everyBackend() {
 		b.shut(true)
 	}
 	<-done
@@ -300,7 +304,7 @@ func (r *Relay) probeNow() {
 // revive probes a dead backend until it lives.
 func (r *Relay) revive(b backend) {
 	for wait := probeFirst; ; wait = min(2*wait, probeMost) {
-		if !r.pause(time.Duration(float64(wait) * jitter(r.o.Rand))) {
+		if !r.pause(time.Duration(float64(wait)*jitter(r.o.Rand))) || !r.isPresent(b) {
 			return
 		}
 		err := b.probe(r.base)

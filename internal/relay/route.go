@@ -142,19 +142,35 @@ func matchWild(pattern, s string) bool {
 // builder makes the router: backends that are the same server share one pool and one breaker, whatever domains name them.
 type builder struct {
 	r        *Relay
+	c        *config.Config
+	old      *routes // nil at the start
 	backends map[string]backend
 	sets     map[string]*set
 	list     []backend
+	made     []making // as list
 }
 
-func (r *Relay) buildRouter(c *config.Config) (*router, []backend, error) {
-	b := &builder{r: r, backends: map[string]backend{}, sets: map[string]*set{}}
+// buildRouter makes what a configuration describes, of what there is already where that is the same.
+func (r *Relay) buildRouter(c *config.Config) (*routes, error) {
+	b := &builder{r: r, c: c, old: r.routes.Load(), backends: map[string]backend{}, sets: map[string]*set{}}
+	rt, err := b.router(c)
+	if err != nil {
+		return nil, err
+	}
+	t := &routes{cfg: c, router: rt, backends: b.list, made: b.made, limit: concurrency(c)}
+	if t.sameWays(b.old) {
+		t.router = b.old.router
+	}
+	return t, nil
+}
+
+func (b *builder) router(c *config.Config) (*router, error) {
 	rt := &router{domains: map[string]*domainRoute{}, nowhere: &set{key: "nowhere"}}
 	for i := range c.Domains {
 		d := &c.Domains[i]
 		s, err := b.set(d.Backends)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if rt.first == nil {
 			rt.first = s
@@ -163,14 +179,14 @@ func (r *Relay) buildRouter(c *config.Config) (*router, []backend, error) {
 			rt.domains[strings.ToLower(name)] = &domainRoute{set: s, exact: map[string]*set{}}
 		}
 		if err := b.routes(rt, d); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
 	rt.inbound = slices.Clone(b.list)
 	if err := b.lanes(rt, c); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return rt, b.list, nil
+	return rt, nil
 }
 
 func (b *builder) routes(rt *router, d *config.Domain) error {
@@ -240,11 +256,17 @@ func (b *builder) backend(c config.Backend) (backend, error) {
 	if be := b.backends[key]; be != nil {
 		return be, nil
 	}
-	be, err := b.r.makeBackend(c)
+	m, err := makingOf(b.c, c)
 	if err != nil {
 		return nil, err
 	}
+	be := b.old.find(m)
+	if be == nil {
+		if be, err = b.r.makeBackend(b.c, c); err != nil {
+			return nil, err
+		}
+	}
 	b.backends[key] = be
-	b.list = append(b.list, be)
+	b.list, b.made = append(b.list, be), append(b.made, m)
 	return be, nil
 }

@@ -20,7 +20,7 @@ func usual() []config.Duration {
 
 // after returns when a mail is tried again that was tried so many times.
 func (r *Relay) after(attempts int) time.Time {
-	list := r.o.Config.Relay.Retry
+	list := r.config().Relay.Retry
 	if len(list) == 0 {
 		list = usual()
 	}
@@ -32,8 +32,7 @@ func (r *Relay) after(attempts int) time.Time {
 func jitter(random func() float64) float64 { return 0.8 + 0.4*random() }
 
 // concurrency returns how many deliveries of a domain's queued mail the configuration allows at once.
-func (r *Relay) concurrency() func(domain string) int {
-	c := r.o.Config
+func concurrency(c *config.Config) func(domain string) int {
 	own := map[string]int{}
 	for i := range c.Domains {
 		if d := &c.Domains[i]; d.Concurrency > 0 {

@@ -36,23 +36,20 @@ func (r *Relay) takeUp() error {
 
 // way returns where an entry goes: by the first recipient that is not done.
 func (r *Relay) way(e *spool.Entry) way {
+	rt := r.router()
 	for i := range e.Rcpts {
 		if !e.Rcpts[i].Done {
 			a := e.Rcpts[i].Addr
-			return way{r.router.on(e.Lane, a), a.Domain}
+			return way{rt.on(e.Lane, a), a.Domain}
 		}
 	}
-	return way{set: r.router.nowhere}
+	return way{set: rt.nowhere}
 }
 
 // Run probes the backends, works off the queue and carries out requests until ctx ends. Call it once; Close afterwards.
 func (r *Relay) Run(ctx context.Context) {
-	for _, b := range r.backends {
-		r.spawn(func() {
-			if err := b.probe(r.base); err != nil {
-				r.blame(b, result{blame: true, hard: true, err: err})
-			}
-		})
+	for _, b := range r.backends() {
+		r.spawn(func() { r.firstProbe(b) })
 	}
 	// Failures first that the last run found and may have made a notice of: while that is certain to be in the spool still.
 	for _, id := range r.open {
@@ -69,9 +66,10 @@ func (r *Relay) Run(ctx context.Context) {
 		case <-r.queue.wake:
 		case <-tick.C:
 			r.requests()
-			for _, b := range r.backends {
+			for _, b := range r.backends() {
 				b.reap(time.Now())
 			}
+			r.settle()
 		}
 	}
 }
@@ -139,7 +137,7 @@ func (r *Relay) load(id string) (*parcel, func()) {
 func (p *parcel) again() (tried bool) {
 	p.sooner = true
 	for _, group := range p.groups() {
-		s := p.r.router.on(p.e.Lane, p.e.Rcpts[group[0]].Addr)
+		s := p.r.router().on(p.e.Lane, p.e.Rcpts[group[0]].Addr)
 		if !s.alive() || p.r.base.Err() != nil {
 			continue
 		}
@@ -170,7 +168,7 @@ func (p *parcel) groups() [][]int {
 	var sets []*set
 next:
 	for _, i := range p.waiting() {
-		s := p.r.router.on(p.e.Lane, p.e.Rcpts[i].Addr)
+		s := p.r.router().on(p.e.Lane, p.e.Rcpts[i].Addr)
 		for k := range sets {
 			if sets[k] == s {
 				groups[k] = append(groups[k], i)
