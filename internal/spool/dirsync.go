@@ -1,14 +1,15 @@
 package spool
 
 import (
-	"os"
 	"sync"
+
+	"sekimori/internal/disk"
 )
 
 // DirSync makes changes of a directory durable. Callers that come while one sync runs share the next one, so that many
 // concurrent renames cost few syncs. Safe for concurrent use.
 type DirSync struct {
-	f    *os.File
+	f    disk.Dir
 	run  sync.Mutex // held by the one who syncs
 	mu   sync.Mutex
 	next *round // those who wait for a sync that has not begun
@@ -20,8 +21,10 @@ type round struct {
 }
 
 // OpenDirSync opens the directory; Close it after use.
-func OpenDirSync(dir string) (*DirSync, error) {
-	f, err := os.Open(dir)
+func OpenDirSync(dir string) (*DirSync, error) { return openDirSync(disk.OS{}, dir) }
+
+func openDirSync(fs disk.FS, dir string) (*DirSync, error) {
+	f, err := fs.OpenDir(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -45,31 +45,31 @@ func (s *Spool) put(e *Entry, env []byte, content mail.Content) (err error) {
 		if err == nil {
 			return
 		}
-		os.Remove(tmpData)
-		os.Remove(tmpEnv)
+		_ = s.o.FS.Remove(tmpData)
+		_ = s.o.FS.Remove(tmpEnv)
 		if named {
-			os.Remove(data)
+			_ = s.o.FS.Remove(data)
 		}
 	}()
 	// The two files are independent until they are named: their syncs share the disk's journal when they run together.
 	envDone := make(chan error, 1)
-	go func() { envDone <- writeSynced(tmpEnv, env) }()
-	err = writeContent(tmpData, content)
+	go func() { envDone <- s.writeSynced(tmpEnv, env) }()
+	err = s.writeContent(tmpData, content)
 	if envErr := <-envDone; err == nil {
 		err = envErr
 	}
 	if err != nil {
 		return err
 	}
-	if err = os.Rename(tmpData, data); err != nil {
+	if err = s.o.FS.Rename(tmpData, data); err != nil {
 		return err
 	}
 	named = true
-	if err = os.Rename(tmpEnv, s.path(e.Kind, e.ID, envExt)); err != nil {
+	if err = s.o.FS.Rename(tmpEnv, s.path(e.Kind, e.ID, envExt)); err != nil {
 		return err
 	}
 	if err = s.dirs[e.Kind].Sync(); err != nil {
-		os.Remove(s.path(e.Kind, e.ID, envExt))
+		_ = s.o.FS.Remove(s.path(e.Kind, e.ID, envExt))
 	}
 	return err
 }
@@ -90,12 +90,12 @@ func (s *Spool) Update(e Entry) error {
 		return err
 	}
 	tmp := s.tmpName(e.ID + envExt)
-	err = writeSynced(tmp, env)
+	err = s.writeSynced(tmp, env)
 	if err == nil {
-		err = os.Rename(tmp, name)
+		err = s.o.FS.Rename(tmp, name)
 	}
 	if err != nil {
-		os.Remove(tmp)
+		_ = s.o.FS.Remove(tmp)
 		return full(err)
 	}
 	return s.dirs[e.Kind].Sync()
@@ -107,7 +107,7 @@ func (s *Spool) Remove(id string) error {
 		return fmt.Errorf("%w: %q", ErrNotFound, id)
 	}
 	for _, kind := range kinds() {
-		err := os.Rename(s.path(kind, id, envExt), s.path(kind, id, goneExt))
+		err := s.o.FS.Rename(s.path(kind, id, envExt), s.path(kind, id, goneExt))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -125,22 +125,22 @@ func (s *Spool) Remove(id string) error {
 // finish unlinks what is left of an ended entry: the mark last, so that a crash in between is taken up at the next start.
 func (s *Spool) finish(kind, id string, data bool) error {
 	if data {
-		if err := os.Remove(s.path(kind, id, dataExt)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := s.o.FS.Remove(s.path(kind, id, dataExt)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	return os.Remove(s.path(kind, id, goneExt))
+	return s.o.FS.Remove(s.path(kind, id, goneExt))
 }
 
 func (s *Spool) tmpName(name string) string {
 	return filepath.Join(s.dir, dirTmp, strconv.FormatUint(s.names.Add(1), 10)+"-"+name)
 }
 
-func writeSynced(name string, b []byte) error { return writeContent(name, mail.Content{b}) }
+func (s *Spool) writeSynced(name string, b []byte) error { return s.writeContent(name, mail.Content{b}) }
 
 // writeContent makes a new file with these octets and syncs it.
-func writeContent(name string, content mail.Content) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+func (s *Spool) writeContent(name string, content mail.Content) error {
+	f, err := s.o.FS.Create(name)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"sekimori/internal/disk"
 )
 
 const (
@@ -31,6 +33,8 @@ type Options struct {
 	Log         *slog.Logger
 	// FreeDisk returns the octets that may still be written under dir; nil asks the file system.
 	FreeDisk func(dir string) (int64, error)
+	// FS makes the changes that must survive a power cut; nil: the real one.
+	FS disk.FS
 }
 
 // Spool is a spool opened for writing. Safe for concurrent use, except that two goroutines must not change the same
@@ -68,6 +72,9 @@ func Open(dir string, o Options) (*Spool, error) {
 	if o.FreeDisk == nil {
 		o.FreeDisk = freeDisk
 	}
+	if o.FS == nil {
+		o.FS = disk.OS{}
+	}
 	s := &Spool{Reader: Reader{dir: dir}, o: o, dirs: map[string]*DirSync{}}
 	if err := s.open(); err != nil {
 		s.Close()
@@ -89,7 +96,7 @@ func (s *Spool) open() error {
 		return err
 	}
 	for _, d := range []string{"", KindQueue, KindHold, dirAside} {
-		ds, err := OpenDirSync(filepath.Join(s.dir, d))
+		ds, err := openDirSync(s.o.FS, filepath.Join(s.dir, d))
 		if err != nil {
 			return fmt.Errorf("spool: %w", err)
 		}
@@ -133,10 +140,10 @@ func (s *Spool) markVersion() error {
 	}
 	name := filepath.Join(s.dir, dirTmp, versionFile)
 	os.Remove(name) // of a crash just here
-	if err := writeSynced(name, fmt.Appendf(nil, "%s %d\n", versionWord, Version)); err != nil {
+	if err := s.writeSynced(name, fmt.Appendf(nil, "%s %d\n", versionWord, Version)); err != nil {
 		return err
 	}
-	return os.Rename(name, filepath.Join(s.dir, versionFile))
+	return s.o.FS.Rename(name, filepath.Join(s.dir, versionFile))
 }
 
 func checkVersion(dir string) error {
@@ -228,7 +235,7 @@ func (s *Spool) inspect(kind, id string) {
 
 func (s *Spool) setAside(kind, name string) error {
 	to := filepath.Join(s.dir, dirAside, fmt.Sprintf("%s-%d-%s", kind, s.o.Now().UnixNano(), name))
-	if err := os.Rename(filepath.Join(s.dir, kind, name), to); err != nil {
+	if err := s.o.FS.Rename(filepath.Join(s.dir, kind, name), to); err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
 	s.problem(to, errors.New("a mail without an envelope, never acknowledged; it can be deleted"))
