@@ -136,7 +136,9 @@ func (s *Spool) tmpName(name string) string {
 	return filepath.Join(s.dir, dirTmp, strconv.FormatUint(s.names.Add(1), 10)+"-"+name)
 }
 
-func (s *Spool) writeSynced(name string, b []byte) error { return s.writeContent(name, mail.Content{b}) }
+func (s *Spool) writeSynced(name string, b []byte) error {
+	return s.writeContent(name, mail.Content{b})
+}
 
 // writeContent makes a new file with these octets and syncs it.
 func (s *Spool) writeContent(name string, content mail.Content) error {
