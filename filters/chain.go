@@ -137,7 +137,8 @@ type numbered struct {
 }
 
 // Start runs the checks of tx.Stage side by side and returns at once. The transaction is copied: what the caller changes
-// afterwards no check sees. A trusted client's connect and helo stages have nothing to run.
+// afterwards no check sees. A trusted client's connect and helo stages have nothing to run, nor has any stage before DATA when
+// nobody knows who is behind a trusted relay: what is asked there is about the client.
 func (c *Chain) Start(ctx context.Context, tx mail.Transaction) *Run {
 	links := c.stages[tx.Stage]
 	r := &Run{chain: c, links: links, stage: tx.Stage, began: c.now()}
@@ -146,9 +147,9 @@ func (c *Chain) Start(ctx context.Context, tx mail.Transaction) *Run {
 	}
 	r.results = make([]mail.Outcome, len(links))
 	r.have = make([]bool, len(links))
-	if tx.Session.Trusted && tx.Stage <= mail.Helo {
+	if why := notAsked(&tx); why != "" {
 		for i, l := range links {
-			r.results[i] = mail.Outcome{Check: l.name, Stage: tx.Stage, State: mail.StateSkipped, Why: "trusted client"}
+			r.results[i] = mail.Outcome{Check: l.name, Stage: tx.Stage, State: mail.StateSkipped, Why: why}
 			r.have[i] = true
 		}
 		return r
@@ -160,6 +161,19 @@ func (c *Chain) Start(ctx context.Context, tx mail.Transaction) *Run {
 		go func() { r.done <- numbered{i, c.one(r.ctx, l, &tx)} }()
 	}
 	return r
+}
+
+// notAsked says why a whole stage has nothing to run; "": it has.
+func notAsked(tx *mail.Transaction) string {
+	switch s := tx.Session; {
+	case s.Trusted && tx.Stage <= mail.Helo:
+		return "trusted client"
+	case s.Unknown != "" && tx.Stage < mail.Data:
+		return "client not known: " + s.Unknown
+	case s.Relayed() && s.Helo == "" && tx.Stage == mail.Helo:
+		return "the relay does not say the HELO"
+	}
+	return ""
 }
 
 // Wait returns the outcomes in the order of Specs. A check that has not answered when the stage's deadline is over has

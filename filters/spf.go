@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -84,6 +85,9 @@ func (c *spfCheck) Check(ctx context.Context, tx *mail.Transaction) (mail.Result
 	if tx.Session.Trusted {
 		return mail.Result{Skipped: "trusted client"}, nil
 	}
+	if tx.Session.Helo == "" && tx.From.IsNull() {
+		return mail.Result{Skipped: "no sender, and the relay does not say the HELO"}, nil
+	}
 	ctx, cancel := withReserve(ctx)
 	defer cancel()
 	s := tx.Session
@@ -121,6 +125,10 @@ func spfResult(tx *mail.Transaction, from, helo spfAnswer) mail.Result {
 			{Name: "spf.helo", Value: string(helo.result)},
 			{Name: "spf.domain", Value: strings.ToLower(from.domain)},
 		},
+	}
+	if helo.identity == "" { // a trusted relay did not say it: there is nothing that could have a result
+		res.Findings = res.Findings[:1]
+		res.Facts = slices.DeleteFunc(res.Facts, func(f mail.FactValue) bool { return f.Name == "spf.helo" })
 	}
 	for _, a := range []spfAnswer{from, helo} {
 		if a.result == spf.TempError {

@@ -34,7 +34,7 @@ func (p *Policy) Judge(tx *mail.Transaction, rcpts []mail.Address) []mail.Verdic
 		for _, why := range s.failed {
 			v.Degraded = append(slices.Clip(v.Degraded), "rules: "+why)
 		}
-		verdicts = append(verdicts, p.soften(v))
+		verdicts = append(verdicts, p.soften(v, tx.Session.KeepRefused))
 	}
 	return verdicts
 }
@@ -268,13 +268,13 @@ func orElse(s, other string) string {
 }
 
 // soften applies the policy's mode. observe delivers everything and notes what would have acted; soft turns every 5xx
-// into a 4xx.
-func (p *Policy) soften(v mail.Verdict) mail.Verdict {
+// into a 4xx, unless the front keeps what is rejected: the relay would try it again for days and then send it back all the same.
+func (p *Policy) soften(v mail.Verdict, keep bool) mail.Verdict {
 	switch {
 	case p.mode == "observe" && v.Action != mail.Deliver:
 		v.Observed = append(v.Observed, v.RuleID)
 		v.Action, v.Reply = mail.Deliver, mail.Reply{}
-	case p.mode == "soft" && v.Action == mail.Reject:
+	case p.mode == "soft" && v.Action == mail.Reject && !keep:
 		v.Action = mail.Defer
 		e := v.Reply.Enhanced()
 		v.Reply = mail.Transient(450, e[1], e[2], v.Reply.Text())

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/xid"
 
 	"sekimori/internal/config"
+	"sekimori/internal/front"
 	"sekimori/internal/mail"
 	"sekimori/internal/mime"
 	"sekimori/internal/store"
@@ -22,7 +23,7 @@ import (
 
 type scanCmd struct {
 	File   string   `arg:"" help:"File with the message, or - for standard input."`
-	Client string   `required:"" placeholder:"IP" help:"Address of the client that sent it."`
+	Client string   `required:"" placeholder:"IP" help:"Address of the client that sent it; with one of smtp.trusted_relays the client is read from the Received fields."`
 	Helo   string   `required:"" placeholder:"NAME" help:"What it said in HELO or EHLO."`
 	From   string   `required:"" placeholder:"ADDRESS" help:"MAIL FROM; empty or <> for a bounce."`
 	Rcpt   []string `required:"" placeholder:"ADDRESS" help:"RCPT TO; may be repeated."`
@@ -95,9 +96,7 @@ func (c scanCmd) envelope(cfg *config.Config) (envelope, error) {
 		e.rcpts = append(e.rcpts, rcpt)
 	}
 	e.session = &mail.Session{ID: xid.New().String(), Client: client.Unmap(), Helo: c.Helo, Esmtp: true, Start: time.Now()}
-	for _, n := range cfg.SMTP.MyNetworks {
-		e.session.Trusted = e.session.Trusted || n.Contains(e.session.Client)
-	}
+	front.Trust(&cfg.SMTP, e.session)
 	return e, nil
 }
 
@@ -150,7 +149,11 @@ func (j *judge) scan(ctx context.Context, e envelope, raw []byte) (*mail.Transac
 		}
 		judging.Accept(rcpt)
 	}
-	verdicts := judging.Conclude(ctx, mime.Parse(raw))
+	message := mime.Parse(raw)
+	if e.session.Relayed() {
+		judging.Client(front.BehindRelay(&j.cfg.SMTP, e.session, message))
+	}
+	verdicts := judging.Conclude(ctx, message)
 	for i, v := range verdicts {
 		if at, ok := early[v.Rcpt]; ok {
 			verdicts[i] = at

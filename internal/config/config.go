@@ -47,7 +47,10 @@ type SMTP struct {
 	TLSKeyFile     string         `toml:"tls_key_file"`
 	MyNetworks     []netip.Prefix `toml:"mynetworks"`
 	TrustedRelays  []netip.Prefix `toml:"trusted_relays"`
-	Listeners      []Listener     `toml:"listener"`
+	// TrustedRelaysReject lets a rejection be spoken to a trusted relay, which then sends the mail back to its sender. Default: it
+	// becomes a hold of class refused.
+	TrustedRelaysReject bool       `toml:"trusted_relays_reject"`
+	Listeners           []Listener `toml:"listener"`
 
 	MaxConnections          int      `toml:"max_connections"`            // default 10000
 	MaxConnectionsPerClient int      `toml:"max_connections_per_client"` // per address (IPv6: /64); default 50

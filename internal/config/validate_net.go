@@ -12,9 +12,7 @@ import (
 )
 
 func (v *validator) smtp() {
-	if len(v.cfg.SMTP.TrustedRelays) > 0 {
-		v.warn("smtp.trusted_relays", "is not used by this version: mail from an older gateway is judged by the gateway's address")
-	}
+	v.ownNetworks()
 	s := &v.cfg.SMTP
 	v.pair("smtp.tls_cert_file", "smtp.tls_key_file", &s.TLSCertFile, &s.TLSKeyFile)
 	v.pair("http.tls_cert_file", "http.tls_key_file", &v.cfg.HTTP.TLSCertFile, &v.cfg.HTTP.TLSKeyFile)

@@ -52,7 +52,7 @@ func (s *Server) dispose(ctx context.Context, w *wire, tx *transaction) mail.Rep
 		return mail.Transient(451, 3, 0, "internal error, try again later")
 	}
 	tx.ends = make([]string, len(tx.rcpts))
-	if reply := refuseAll(tx); !reply.IsZero() {
+	if reply := refuseAll(tx, w.session.KeepRefused); !reply.IsZero() {
 		return reply
 	}
 	d := &disposal{
@@ -68,13 +68,13 @@ func (s *Server) dispose(ctx context.Context, w *wire, tx *transaction) mail.Rep
 }
 
 // refuseAll returns the reply when nobody gets the mail. Where some are refused for good and the rest for now, all are
-// for now: the next attempt brings a verdict.
-func refuseAll(tx *transaction) mail.Reply {
+// for now: the next attempt brings a verdict. With keep, what is refused for good is held instead.
+func refuseAll(tx *transaction, keep bool) mail.Reply {
 	var reject, later *mail.Verdict
 	for i := range tx.verdicts {
 		v := &tx.verdicts[i]
 		switch {
-		case v.Action < mail.Defer:
+		case v.Action < mail.Defer || v.Action == mail.Reject && keep:
 			return mail.Reply{}
 		case v.Action == mail.Defer && later == nil:
 			later = v
@@ -156,7 +156,7 @@ func (d *disposal) hold(ctx context.Context, b *batch) error {
 	err := d.s.opts.Keeper.Hold(ctx, Held{
 		ID: d.nextID(), Class: b.class, From: tx.from, Rcpts: d.addresses(b.at), Subject: tx.message.Subject,
 		HeaderFrom: from, Time: d.s.now(), Size: int64(len(b.trace)) + d.content.Len(), Score: v.Score, Rule: ruleName(&v),
-		Reasons: v.Counted, Degraded: v.Degraded, Client: d.w.session.Client.String(), Helo: d.w.session.Helo,
+		Reasons: v.Counted, Degraded: v.Degraded, Client: clientText(tx.who(d.w)), Helo: tx.who(d.w).Helo,
 		EightBit: d.eight, UTF8: tx.params.UTF8, Trace: b.trace, Body: d.content,
 	})
 	if err == nil {

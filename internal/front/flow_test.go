@@ -2,6 +2,7 @@ package front
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -21,9 +22,10 @@ import (
 //	-- gate --      "rcpt|data ADDRESS ACTION [class=C] [score=N] [rule=ID] [reply=CODE S.D TEXT]", "suspect"
 //	-- relay --     "ADDRESS refused|queued [CODE S.D TEXT]", "fails", "full"
 //	-- config --    "key value": max_recipients, max_errors, max_failed, max_size, normalize, recipients PATH-CONTENT,
-//	                utf8, client ADDRESS
+//	                utf8, client ADDRESS, relays and mynetworks NETWORK,NETWORK, relays_reject
 //	-- recipients -- the recipient file of example.jp (default: any)
 //	-- want --      "delivered|queued|held[:class] ID FROM -> RCPTS", in the order delivered, queued, held
+//	-- client --    for each mail of a trusted relay: "ADDRESS HELO [trusted]" (HELO - for none), or "unknown: WHY"
 //	-- content --   what the first copy holds below our header fields
 //	-- header --    lines with wildcards that our header fields hold
 func TestFlow(t *testing.T) {
@@ -85,11 +87,48 @@ func flowConfig(t *testing.T, w *world, text string) (from string) {
 			w.utf8 = true
 		case "client":
 			from = value
+		case "relays":
+			w.cfg.SMTP.TrustedRelays = flowNetworks(t, value)
+		case "mynetworks":
+			w.cfg.SMTP.MyNetworks = flowNetworks(t, value)
+		case "relays_reject":
+			w.cfg.SMTP.TrustedRelaysReject = true
 		default:
 			t.Fatalf("config: %q", line)
 		}
 	}
 	return from
+}
+
+func flowNetworks(t *testing.T, list string) (all []netip.Prefix) {
+	for text := range strings.SplitSeq(list, ",") {
+		p, err := config.ParseNetwork(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// flowClients says whom the gate was given for the mails of a trusted relay.
+func flowClients(w *world) string {
+	var all []string
+	for _, s := range w.clients {
+		helo := s.Helo
+		if helo == "" {
+			helo = "-"
+		}
+		line := s.Client.String() + " " + helo
+		switch {
+		case s.Unknown != "":
+			line = "unknown: " + s.Unknown
+		case s.Trusted:
+			line += " trusted"
+		}
+		all = append(all, line)
+	}
+	return strings.Join(all, "\n")
 }
 
 func flowLines(text string) func(func(string) bool) {
@@ -243,6 +282,9 @@ func flowWant(t *testing.T, w *world, parts map[string]string) {
 	}
 	if want := strings.TrimSpace(parts["want"]); strings.Join(got, "\n") != want {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), want)
+	}
+	if got, want := flowClients(w), strings.TrimSpace(parts["client"]); got != want {
+		t.Errorf("the gate got\n%s\nwant\n%s", got, want)
 	}
 	const end = "05:32:00 +0000\r\n"
 	head, below, _ := strings.Cut(string(first), end)

@@ -50,6 +50,7 @@ type world struct {
 	refusals  []string
 	open      int
 	sessions  []mail.Session
+	clients   []mail.Session // behind relays
 	visits    int
 	temps     int
 	log       bytes.Buffer
@@ -157,6 +158,13 @@ type worldJudging struct {
 
 func (j *worldJudging) Rcpt(_ context.Context, r mail.Address) mail.Verdict {
 	return j.w.atRcpt[r.Key()]
+}
+
+func (j *worldJudging) Client(s *mail.Session) {
+	j.tx.Session = s
+	j.w.mu.Lock()
+	defer j.w.mu.Unlock()
+	j.w.clients = append(j.w.clients, *s)
 }
 func (j *worldJudging) Accept(r mail.Address)          { j.tx.Rcpts = append(j.tx.Rcpts, r) }
 func (j *worldJudging) Transaction() *mail.Transaction { return &j.tx }

@@ -129,7 +129,7 @@ func (s *Server) admit(w *wire, conf config.Listener) bool {
 		w.turnAway(mail.Permanent(554, 7, 1, "this address serves our own servers only"), "not_internal")
 		return false
 	}
-	if !sess.Trusted {
+	if !sess.Trusted && !sess.Relayed() {
 		if !s.limits.enterClient(sess.Client) {
 			w.turnAway(mail.Transient(421, 7, 0, "too many connections from your address"), "limit_client")
 			return false
@@ -140,7 +140,7 @@ func (s *Server) admit(w *wire, conf config.Listener) bool {
 	if !s.listenFirst(w) {
 		return false
 	}
-	if r, ok := w.visit.(Refuser); ok && !sess.Trusted {
+	if r, ok := w.visit.(Refuser); ok && !sess.Trusted && !sess.Relayed() {
 		ctx, stop := context.WithTimeout(w.ctx, suspectWait)
 		defer stop()
 		if reply := r.Refuse(ctx); !reply.IsZero() {
@@ -175,14 +175,18 @@ func (s *Server) identify(w *wire, conf config.Listener) bool {
 		}
 		w.unread(p.rest)
 	}
-	sess.Trusted = within(w.set.cfg.SMTP.MyNetworks, sess.Client)
+	if conf.Purpose == "internal" { // from one's own servers only: nobody relays for others there
+		sess.Trusted = within(w.set.cfg.SMTP.MyNetworks, sess.Client)
+	} else {
+		Trust(&w.set.cfg.SMTP, sess)
+	}
 	return true
 }
 
 // listenFirst finds clients that talk before the banner (RFC 5321 section 3.1). It looks at octets that are there
 // already; only for a client on which a connect check found something does it wait for some.
 func (s *Server) listenFirst(w *wire) bool {
-	if w.session.Trusted {
+	if w.session.Trusted || w.session.Relayed() {
 		return true
 	}
 	early, alive := w.peek()

@@ -37,6 +37,9 @@ type Judging interface {
 	// Rcpt judges one recipient; Accept remembers that it was accepted.
 	Rcpt(ctx context.Context, rcpt mail.Address) mail.Verdict
 	Accept(rcpt mail.Address)
+	// Client hands over the session with the client for whom a trusted relay brought the message; it comes before Conclude, and
+	// only for a relayed session.
+	Client(s *mail.Session)
 	// Conclude judges the message for every accepted recipient, in order.
 	Conclude(ctx context.Context, msg *mail.Message) []mail.Verdict
 	// Transaction returns the transaction with all outcomes so far.

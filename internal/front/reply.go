@@ -86,6 +86,9 @@ func (w *wire) countRcpt(code int) {
 	} else {
 		w.tally.surplus++
 	}
+	if w.session.Trusted || w.session.Relayed() {
+		return // our own printer, or somebody else's guesses that an older gateway passes on
+	}
 	limit := w.set.cfg.SMTP.MaxFailedRecipients
 	if (limit > 0 && w.tally.failed > limit) || w.tally.surplus > maxSurplus {
 		w.hangUp("too many failed recipients", "failed_recipients")

@@ -36,7 +36,7 @@ type Record struct {
 // record tells the log and the observer.
 func (s *Server) record(w *wire, tx *transaction, action, why string) {
 	r := Record{
-		ID: tx.id, Session: w.session, From: tx.from, Rcpts: tx.rcpts, Verdicts: tx.verdicts, Ends: tx.ends,
+		ID: tx.id, Session: tx.who(w), From: tx.from, Rcpts: tx.rcpts, Verdicts: tx.verdicts, Ends: tx.ends,
 		Why: why, Start: s.now().Add(-time.Since(tx.start)),
 		Rcpt: tx.rcptTime, Judge: tx.judgeTime, Dispose: tx.disposeTime, Total: time.Since(tx.start),
 	}
@@ -86,6 +86,7 @@ func (s *Server) logRecord(r Record) {
 		slog.String("from", clean(r.From.String())), slog.Any("rcpts", addressTexts(r.Rcpts)),
 		slog.String("action", r.Action),
 	}
+	attrs = append(attrs, relayAttrs(r.Session)...)
 	if r.Why != "" {
 		attrs = append(attrs, slog.String("why", r.Why))
 	}

@@ -218,6 +218,7 @@ func (s *Server) conclude(w *wire, tx *transaction) mail.Reply {
 	if loops(tx.message, w.set.cfg.Hostname) {
 		return tx.refuse(w, mail.Permanent(554, 4, 6, "the mail is going round in circles"), "loop")
 	}
+	w.findClient(tx)
 	begun := time.Now()
 	tx.verdicts = tx.judging.Conclude(w.ctx, tx.message)
 	tx.judgeTime = time.Since(begun)

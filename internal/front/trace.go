@@ -75,6 +75,7 @@ func kept(m *mail.Message, hostname string) mail.Content {
 // trace makes the header fields put on top. What is the same for all recipients is made once.
 type trace struct {
 	auth, received string
+	client         string // of whom a trusted relay brought it
 	id             string
 	normalized     bool
 }
@@ -88,7 +89,7 @@ func (s *Server) newTrace(w *wire, tx *transaction) trace {
 	}
 	return trace{
 		auth:     "Authentication-Results: " + mail.FormatAuthResults(w.set.cfg.Hostname, auth) + "\r\n",
-		received: s.received(w, tx), id: tx.id, normalized: tx.normalized,
+		received: s.received(w, tx), client: clientField(tx.who(w)), id: tx.id, normalized: tx.normalized,
 	}
 }
 
@@ -99,7 +100,7 @@ func (t trace) fields(v mail.Verdict) []byte {
 		verdict += " (" + token(v.RuleID) + ")"
 	}
 	return []byte(t.auth + fold("X-Sekimori-Verdict", verdict) + fold("X-Sekimori-Score", score(v.Score)) +
-		fold("X-Sekimori-ID", t.id) + fold("X-Sekimori-Reason", reason(v, t.normalized)) + t.received)
+		fold("X-Sekimori-ID", t.id) + t.client + fold("X-Sekimori-Reason", reason(v, t.normalized)) + t.received)
 }
 
 // received makes the Received field (RFC 5321 section 4.4; the protocol names are of RFC 3848 and RFC 6531). A recipient
@@ -107,11 +108,16 @@ func (t trace) fields(v mail.Verdict) []byte {
 func (s *Server) received(w *wire, tx *transaction) string {
 	var b strings.Builder
 	sess := w.session
-	name := "unknown"
-	if v, ok := tx.judging.Transaction().Facts["rdns.name"].(string); ok && mail.IsHostname(strings.TrimSuffix(v, ".")) {
-		name = strings.TrimSuffix(v, ".")
+	name := "unknown "
+	if sess.Relayed() {
+		name = "" // rdns.name is that of the client behind it
+	} else if v, ok := tx.judging.Transaction().Facts["rdns.name"].(string); ok && mail.IsHostname(strings.TrimSuffix(v, ".")) {
+		name = strings.TrimSuffix(v, ".") + " "
 	}
-	fmt.Fprintf(&b, "Received: from %s (%s %s)\r\n", sess.Helo, name, literal(sess.Client))
+	fmt.Fprintf(&b, "Received: from %s (%s%s)\r\n", sess.Helo, name, literal(sess.Client))
+	if real := tx.who(w); real.Relayed() && real.Unknown == "" {
+		fmt.Fprintf(&b, "\t(on behalf of %s)\r\n", literal(real.Client))
+	}
 	if t := sess.TLS; t != nil {
 		fmt.Fprintf(&b, "\t(using %s with cipher %s)\r\n", tls.VersionName(t.Version), tls.CipherSuiteName(t.CipherSuite))
 	}

@@ -14,6 +14,7 @@ type transaction struct {
 	from    mail.Address
 	params  mail.Params
 	judging Judging
+	session *mail.Session // with the client behind a trusted relay; nil before the header, and for others
 	rcpts   []mail.Address
 	bare    bool // the present RCPT was <postmaster>
 	chunks  bool // BDAT has begun
@@ -27,6 +28,14 @@ type transaction struct {
 
 	start, dataStart, received       time.Time
 	rcptTime, judgeTime, disposeTime time.Duration
+}
+
+// who is the session that the mail is judged by.
+func (tx *transaction) who(w *wire) *mail.Session {
+	if tx.session != nil {
+		return tx.session
+	}
+	return w.session
 }
 
 // has reports whether the recipient was accepted already.

@@ -53,6 +53,9 @@ type Visit struct {
 func (g *Gate) Accept(ctx context.Context, s *mail.Session) *Visit {
 	v := &Visit{gate: g, session: s}
 	v.ctx, v.cancel = context.WithCancel(ctx)
+	if s.Relayed() {
+		return v // the client is known when the header is: see Judging.Client
+	}
 	v.connect = g.chain.Start(v.ctx, mail.Transaction{Session: s, Stage: mail.Connect, Start: s.Start})
 	return v
 }
@@ -60,6 +63,9 @@ func (g *Gate) Accept(ctx context.Context, s *mail.Session) *Visit {
 // Suspect waits for the connect checks, at most until ctx is done, and reports whether one of them found something that
 // counts against the client.
 func (v *Visit) Suspect(ctx context.Context) bool {
+	if v.connect == nil {
+		return false
+	}
 	sum := 0.0
 	for _, o := range v.connect.Peek(ctx) {
 		for _, f := range o.Findings {
@@ -72,7 +78,7 @@ func (v *Visit) Suspect(ctx context.Context) bool {
 // Refuse says with what a client is refused before the banner, by the rules that are written at = "connect"; the zero
 // Reply lets it in. It waits for the connect checks until ctx is done; without such a rule it does not wait at all.
 func (v *Visit) Refuse(ctx context.Context) mail.Reply {
-	if v.session.Trusted || !v.gate.policy.Decides(mail.Connect) {
+	if v.session.Trusted || v.connect == nil || !v.gate.policy.Decides(mail.Connect) {
 		return mail.Reply{}
 	}
 	tx := mail.Transaction{Session: v.session, Stage: mail.Connect, Outcomes: v.connect.Peek(ctx), Facts: map[string]any{}}
@@ -96,6 +102,9 @@ func (v *Visit) Helo(s *mail.Session) {
 		v.helo.Cancel()
 	}
 	v.session = s
+	if s.Relayed() {
+		return
+	}
 	v.helo = v.gate.chain.Start(v.ctx, mail.Transaction{Session: s, Stage: mail.Helo, Start: s.Start})
 }
 
@@ -107,7 +116,9 @@ func (v *Visit) Begin(id string, from mail.Address, p mail.Params) *Judging {
 	j := &Judging{visit: v, tx: mail.Transaction{
 		Session: v.session, ID: id, Stage: mail.Mail, From: from, Params: p, Start: v.gate.now(),
 	}}
-	j.mail = v.gate.chain.Start(v.ctx, j.tx)
+	if !v.session.Relayed() {
+		j.early = []*filters.Run{v.connect, v.helo, v.gate.chain.Start(v.ctx, j.tx)}
+	}
 	return j
 }
 
@@ -115,7 +126,8 @@ func (v *Visit) Begin(id string, from mail.Address, p mail.Params) *Judging {
 type Judging struct {
 	visit  *Visit
 	tx     mail.Transaction
-	mail   *filters.Run
+	early  []*filters.Run // of the stages before RCPT; nil ones did not run
+	data   *filters.Run   // when it was started before Conclude
 	merged bool
 	atRcpt []rcptState // of accepted recipients, in order
 	last   rcptState   // of the recipient judged last
@@ -131,8 +143,11 @@ type rcptState struct {
 func (j *Judging) Transaction() *mail.Transaction { return &j.tx }
 
 // Rcpt waits for the checks of the stages before, runs those about the recipient, and judges. The caller calls Accept
-// for a recipient that stays.
+// for a recipient that stays. Behind a trusted relay nothing is judged yet.
 func (j *Judging) Rcpt(ctx context.Context, rcpt mail.Address) mail.Verdict {
+	if j.relayed() {
+		return mail.Verdict{Rcpt: rcpt}
+	}
 	j.gather()
 	g := j.visit.gate
 	tx := j.tx
@@ -159,15 +174,22 @@ func (j *Judging) Accept(rcpt mail.Address) {
 
 // Conclude runs the checks over the message and judges it for each accepted recipient, in the order of acceptance.
 func (j *Judging) Conclude(ctx context.Context, msg *mail.Message) []mail.Verdict {
-	j.gather()
 	g := j.visit.gate
+	if j.relayed() {
+		j.deferred(msg)
+	}
+	j.gather()
 	for _, r := range j.atRcpt {
 		j.tx.Outcomes = append(j.tx.Outcomes, r.outcomes...)
 	}
 	j.tx.Message = msg
 	for _, stage := range []mail.Stage{mail.Data, mail.Conclude} {
 		j.tx.Stage = stage
-		outcomes := g.chain.Start(ctx, j.forChecks(stage)).Wait()
+		run := j.data
+		if run == nil || stage != mail.Data {
+			run = g.chain.Start(ctx, j.forChecks(stage))
+		}
+		outcomes := run.Wait()
 		j.tx.Outcomes = slices.Concat(j.tx.Outcomes, outcomes)
 		addFacts(j.tx.Facts, outcomes)
 	}
@@ -211,10 +233,9 @@ func (j *Judging) gather() {
 		return
 	}
 	j.merged = true
-	v := j.visit
-	j.tx.Outcomes = v.gate.chain.Off()
+	j.tx.Outcomes = j.visit.gate.chain.Off()
 	j.tx.Facts = make(map[string]any, 80)
-	for _, run := range []*filters.Run{v.connect, v.helo, j.mail} {
+	for _, run := range j.early {
 		if run == nil {
 			continue
 		}

@@ -34,6 +34,7 @@ var BaseFacts = []Fact{
 	{Name: "client.ip", Type: String, Stage: Connect},
 	{Name: "client.trusted", Type: Bool, Stage: Connect},
 	{Name: "client.early", Type: Bool, Stage: Connect},
+	{Name: "client.relay", Type: String, Stage: Connect},
 	{Name: "client.helo", Type: String, Stage: Helo},
 	{Name: "client.tls", Type: Bool, Stage: Helo},
 	{Name: "from.address", Type: String, Stage: Mail},
@@ -64,14 +65,7 @@ const (
 
 // AddBaseFacts writes into facts what is known of tx at its stage; facts of one recipient are not among them (RcptFacts).
 func AddBaseFacts(facts map[string]any, tx *Transaction) {
-	s := tx.Session
-	facts["client.ip"] = s.Client.String()
-	facts["client.trusted"] = s.Trusted
-	facts["client.early"] = s.Early
-	if tx.Stage >= Helo {
-		facts["client.helo"] = s.Helo
-		facts["client.tls"] = s.TLS != nil
-	}
+	addClientFacts(facts, tx)
 	if tx.Stage >= Mail {
 		facts["from.address"] = tx.From.String()
 		facts["from.domain"] = tx.From.Domain
@@ -80,6 +74,29 @@ func AddBaseFacts(facts map[string]any, tx *Transaction) {
 	if tx.Message != nil {
 		addMessageFacts(facts, tx)
 	}
+}
+
+// addClientFacts leaves out what a trusted relay did not tell of the client behind it.
+func addClientFacts(facts map[string]any, tx *Transaction) {
+	s := tx.Session
+	facts["client.trusted"] = s.Trusted
+	facts["client.relay"] = ""
+	switch {
+	case s.Relayed():
+		facts["client.relay"] = s.Relay.String()
+		if s.Unknown == "" {
+			facts["client.ip"] = s.Client.String()
+		}
+		if s.Helo != "" && tx.Stage >= Helo {
+			facts["client.helo"] = s.Helo
+		}
+		return
+	case tx.Stage >= Helo:
+		facts["client.helo"] = s.Helo
+		facts["client.tls"] = s.TLS != nil
+	}
+	facts["client.ip"] = s.Client.String()
+	facts["client.early"] = s.Early
 }
 
 func addMessageFacts(facts map[string]any, tx *Transaction) {

@@ -18,8 +18,21 @@ type Session struct {
 	Trusted  bool                 // the client is in smtp.mynetworks: connection checks do not apply
 	Early    bool                 // it talked before our banner (RFC 5321 section 3.1 says it must not)
 	Listener string               // the listener's address, for logs
-	Start    time.Time
+	// Relay is the trusted relay (smtp.trusted_relays) that handed the mail over; the zero Addr: the client came itself. Until the
+	// header of a message is there, Client is the relay; then a copy is made for the message with the client that the relay's
+	// Received field names.
+	Relay netip.Addr
+	// Unknown says why it is not known who is behind the relay, in English and short. Client is the relay then, which nothing may
+	// be held against.
+	Unknown string
+	// KeepRefused says that a rejection is to become a hold: the relay has accepted the mail, and would send it back to a sender
+	// who may be forged.
+	KeepRefused bool
+	Start       time.Time
 }
+
+// Relayed reports whether the mail comes by way of a trusted relay.
+func (s *Session) Relayed() bool { return s.Relay.IsValid() }
 
 // Params are the parameters of MAIL FROM that matter to us.
 type Params struct {

@@ -20,7 +20,7 @@ var baseTexts = []Entry{
 	{"class.spam", "迷惑メールによく見られる特徴が、いくつも見つかりました。", "Several things were found that are typical of spam."},
 	{"class.content", "メールの内容に、注意の必要なものが含まれています。", "The content of this mail calls for caution."},
 	{"class.malware", "メールに、有害なプログラムが含まれている疑いがあります。", "This mail may contain a harmful program."},
-	{"class.refused", "同時に送られた他の宛先と取り扱いが異なるため、受信を拒否するかわりに隔離しました。", "It would have been refused, but went to other recipients at the same time and was held instead."},
+	{"class.refused", "受信を拒否すべきメールと判定しましたが、拒否すると他の宛先の方や無関係の方に影響が及ぶおそれがあるため、拒否するかわりに隔離しました。", "It would have been refused, but a refusal could have reached other recipients or people who have nothing to do with it, so it was held instead."},
 	{"class.undeliverable", "受信したメールをメールサーバーに届けることができませんでした。", "The mail server did not take this mail after we had accepted it."},
 	{"class.unchecked", "必要な確認を行うことができなかったため、念のため受け取りを見合わせました。", "A check that is required could not be made."},
 
@@ -39,6 +39,7 @@ var baseTexts = []Entry{
 	{"fact.client.ip", "送信元サーバーのIPアドレス", "IP address of the sending server"},
 	{"fact.client.trusted", "送信元が信頼するネットワーク（mynetworks）にあるか", "whether the sending server is in mynetworks"},
 	{"fact.client.early", "こちらの応答を待たずに話し始めたか", "whether it spoke before our banner"},
+	{"fact.client.relay", "メールを中継した既存のゲートウェイ（trusted_relays）のIPアドレス（直接届いたときは空）", "IP address of the older gateway (trusted_relays) that relayed the mail, empty when it came directly"},
 	{"fact.client.helo", "送信元サーバーが名乗った名前（HELO）", "name the sending server gave (HELO)"},
 	{"fact.client.tls", "通信が暗号化されているか", "whether the connection is encrypted"},
 	{"fact.from.address", "エンベロープの差出人アドレス（空のときは配送通知）", "sender address of the envelope, empty for a delivery report"},
