@@ -137,6 +137,7 @@ func (s *server) gauges() {
 		{"sekimori_spooled_total", "Mails put into the queue.", &c.Spooled},
 		{"sekimori_late_answers_total", "Mails whose backend answered the final dot after the budget.", &c.Late},
 		{"sekimori_duplicates_total", "Mails sent again because the connection was lost behind the final dot.", &c.Duplicates},
+		{"sekimori_backend_crowded_total", "Times a backend said 421 to a connection of ours and its pool was made smaller.", &c.Shrunk},
 		{"sekimori_retries_total", "Attempts from the queue.", &c.Retries},
 		{"sekimori_undeliverable_total", "Recipients given up after the mail was acknowledged; it is held.", &c.Failed},
 	} {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,9 @@ type relayPort struct{ *relay.Relay }
 
 func (r relayPort) Deliver(ctx context.Context, e front.Envelope) ([]front.Answer, error) {
 	answers, err := r.Relay.Deliver(ctx, toRelay(e))
+	if errors.Is(err, relay.ErrDown) {
+		err = fmt.Errorf("%w: %w", front.ErrDown, err)
+	}
 	out := make([]front.Answer, len(answers))
 	for i, a := range answers {
 		out[i] = front.Answer(a)
@@ -33,7 +37,7 @@ func (r relayPort) Queue(ctx context.Context, e front.Envelope) error {
 }
 
 func toRelay(e front.Envelope) relay.Envelope {
-	return relay.Envelope{ID: e.ID, From: e.From, Rcpts: e.Rcpts, Content: e.Content, EightBit: e.EightBit, UTF8: e.UTF8}
+	return relay.Envelope{ID: e.ID, From: e.From, Rcpts: e.Rcpts, Content: e.Content, EightBit: e.EightBit, UTF8: e.UTF8, Client: e.Client}
 }
 
 type keeperPort struct{ *quarantine.Store }

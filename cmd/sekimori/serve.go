@@ -134,7 +134,7 @@ func (s *server) openDelivery() error {
 	if s.names, err = dns.New(dns.Options{Servers: servers, Timeout: cfg.DNS.Timeout.D(), Log: s.log}); err != nil {
 		return err
 	}
-	if s.relay, err = relay.New(relay.Options{Config: cfg, Spool: s.spool, Resolver: s.names, Log: s.log}); err != nil {
+	if s.relay, err = relay.New(relay.Options{Config: cfg, Spool: s.spool, Resolver: s.names, Log: s.log, Warn: s.warn.set}); err != nil {
 		return err
 	}
 	s.relay.OnFailed = s.holdUndeliverable

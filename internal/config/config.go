@@ -124,6 +124,9 @@ type Domain struct {
 	Backends    []Backend `toml:"backend"`    // after Load all backends stand here
 	Routes      []Route   `toml:"route"`
 	Concurrency int       `toml:"concurrency"` // deliveries from the queue at once; 0: relay.domain_concurrency
+	// OnBackendDown says what happens while none of the domain's backends answers: spool (default) takes the mail and keeps
+	// it, defer answers 451 so that the sender keeps it.
+	OnBackendDown string `toml:"on_backend_down"`
 }
 
 // Backend is [[domain.backend]]: where the mail of a domain goes.
@@ -133,7 +136,23 @@ type Backend struct {
 	Weight         int        `toml:"weight"`
 	MaxConnections int        `toml:"max_connections"` // default 15
 	TLS            BackendTLS `toml:"tls"`
+
+	Auth     BackendAuth `toml:"auth"`
+	Client   string      `toml:"client"`   // none | xclient | xforward | proxy | proxy-v1; default none
+	Chunking bool        `toml:"chunking"` // BDAT (RFC 3030) where it is offered; default true
 }
+
+// BackendAuth is how we log in at a backend; without a user we do not.
+type BackendAuth struct {
+	User           string   `toml:"user"`
+	PasswordFile   string   `toml:"password_file"`
+	Mechanisms     []string `toml:"mechanisms"`      // of AuthMechanisms; default all; the strongest that is offered is used
+	AllowCleartext bool     `toml:"allow_cleartext"` // log in on a connection without TLS as well
+	Password       Secret   `toml:"-"`               // read at Load from PasswordFile, a credential or the environment
+}
+
+// AuthMechanisms are the SASL mechanisms that are known, the strongest first.
+var AuthMechanisms = []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN"}
 
 // BackendTLS says whether and how the connection to a backend is encrypted.
 type BackendTLS struct {
@@ -142,6 +161,9 @@ type BackendTLS struct {
 	Name     string `toml:"name"`
 	CertFile string `toml:"cert_file"`
 	KeyFile  string `toml:"key_file"`
+	// Fingerprint are SHA-256 digests of the public keys (SPKI) that the backend may show, in hex or base64. They replace the
+	// check of name, dates and issuer.
+	Fingerprint []string `toml:"fingerprint"`
 }
 
 // Route is [[domain.route]]: recipients that go elsewhere.

@@ -172,6 +172,9 @@ func (c *Config) complete() {
 			short[j].URL = u
 		}
 		d.Backends = slices.Concat(short, d.Backends)
+		if d.OnBackendDown == "" {
+			d.OnBackendDown = "spool"
+		}
 		for j := range d.Backends {
 			from := []string{"domain", strconv.Itoa(i), "backend", strconv.Itoa(j - len(short))}
 			d.Backends[j].complete(c.doc, from)
@@ -189,5 +192,11 @@ func (b *Backend) complete(doc *document, path []string) {
 	}
 	if b.TLS.Mode == "" {
 		b.TLS.Mode = "opportunistic"
+	}
+	if b.Client == "" {
+		b.Client = "none"
+	}
+	if !b.Chunking && !doc.has(append(path, "chunking")...) {
+		b.Chunking = true
 	}
 }

@@ -18,6 +18,7 @@ func (v *validator) domains() {
 		v.names(path, d, seen)
 		v.recipients(path, d)
 		v.backends(path, d)
+		v.oneOf(path+".on_backend_down", d.OnBackendDown, "spool", "defer")
 		for j := range d.Routes {
 			v.route(at(path+".route", j), &d.Routes[j], d)
 		}
@@ -109,6 +110,7 @@ func (v *validator) oneBackend(at string, b *Backend) {
 		v.fail(at+".max_connections", "must be at least 1")
 	}
 	v.backendTLS(at+".tls", &b.TLS)
+	v.backendMore(at, b)
 }
 
 func (v *validator) backendTLS(path string, t *BackendTLS) {

@@ -2,6 +2,7 @@ package front
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -54,6 +55,9 @@ func (s *Server) dispose(ctx context.Context, w *wire, tx *transaction) mail.Rep
 	tx.ends = make([]string, len(tx.rcpts))
 	if reply := refuseAll(tx, w.session.KeepRefused); !reply.IsZero() {
 		return reply
+	}
+	if s.down(tx) {
+		return backendDown
 	}
 	d := &disposal{
 		s: s, w: w, tx: tx, content: kept(tx.message, w.set.cfg.Hostname), trace: s.newTrace(w, tx), eight: tx.eightBit(),
@@ -170,6 +174,7 @@ func (d *disposal) envelope(b *batch) Envelope {
 	content := append(mail.Content{b.trace}, d.content...)
 	return Envelope{
 		ID: d.nextID(), From: d.tx.from, Rcpts: d.addresses(b.at), Content: content, EightBit: d.eight, UTF8: d.tx.params.UTF8,
+		Client: d.tx.client(d.w),
 	}
 }
 
@@ -218,6 +223,10 @@ func (d *disposal) split(b *batch) []*batch {
 // handOver delivers while the client waits.
 func (d *disposal) handOver(ctx context.Context, b *batch) mail.Reply {
 	answers, err := d.s.opts.Relay.Deliver(ctx, d.envelope(b))
+	if errors.Is(err, ErrDown) {
+		d.s.log.Warn("smtp: no backend takes the mail, and it is not kept here", "id", d.tx.id, "err", err)
+		return backendDown
+	}
 	if err != nil {
 		d.s.log.Error("smtp: relay", "id", d.tx.id, "err", err)
 		return mail.Transient(451, 3, 0, "the mail cannot be stored now, try again later")

@@ -40,6 +40,7 @@ type world struct {
 	holdErr  error
 	utf8     bool
 	full     error
+	down     map[string]bool // recipients whose backends are down, with on_backend_down = "defer"
 
 	mu        sync.Mutex
 	ids       int
@@ -184,6 +185,8 @@ func (j *worldJudging) Conclude(_ context.Context, m *mail.Message) []mail.Verdi
 }
 
 type worldRelay world
+
+func (r *worldRelay) Down(a mail.Address) bool { return r.down[a.Key()] }
 
 func (r *worldRelay) Route(rcpts []mail.Address) [][]mail.Address {
 	var order []string

@@ -155,7 +155,7 @@ func (s *Server) admit(w *wire, conf config.Listener) bool {
 func (s *Server) identify(w *wire, conf config.Listener) bool {
 	client, local := endpoint(w.raw.RemoteAddr()), endpoint(w.raw.LocalAddr())
 	sess := &mail.Session{
-		ID: w.id, Client: client.Addr(), Local: local, Listener: w.listener, Start: s.now(),
+		ID: w.id, Client: client.Addr(), Port: client.Port(), Local: local, Listener: w.listener, Start: s.now(),
 	}
 	w.session = sess
 	if within(conf.ProxyProtocolFrom, sess.Client) {
@@ -167,7 +167,7 @@ func (s *Server) identify(w *wire, conf config.Listener) bool {
 			return false
 		}
 		if p.client.IsValid() {
-			sess.Client = p.client
+			sess.Client, sess.Port = p.client, 0
 			w.client = netip.AddrPortFrom(p.client, 0)
 		}
 		if p.local.IsValid() {

@@ -90,6 +90,7 @@ type Envelope struct {
 	Content  mail.Content
 	EightBit bool
 	UTF8     bool
+	Client   mail.Client // for a backend that wants to know
 }
 
 // Answer is what became of one recipient. The fields are those of relay.Answer.
@@ -118,6 +119,9 @@ type Relay interface {
 	Queue(ctx context.Context, e Envelope) error
 	// UTF8 reports whether every backend offers SMTPUTF8.
 	UTF8() bool
+	// Down reports whether mail for the recipient is not to be taken for now: none of its backends answers, and
+	// on_backend_down says defer.
+	Down(rcpt mail.Address) bool
 }
 
 // Held is a mail for the quarantine. The fields are those of quarantine.Held.

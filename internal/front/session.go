@@ -103,6 +103,9 @@ func (d dialogue) Rcpt(to string, _ *smtp.RcptOptions) (err error) {
 	if limit := w.set.cfg.SMTP.MaxRecipients; reply.IsZero() && limit > 0 && len(tx.rcpts) >= limit {
 		reply, why = mail.Transient(452, 5, 3, "too many recipients"), "max_recipients"
 	}
+	if reply.IsZero() && w.srv.opts.Relay.Down(addr) {
+		reply, why = backendDown, "backend_down"
+	}
 	var v mail.Verdict
 	if reply.IsZero() {
 		begun := time.Now()

@@ -11,6 +11,7 @@ import (
 type Session struct {
 	ID       string
 	Client   netip.Addr           // the real client: the connection's peer, or what a trusted balancer said; unmapped
+	Port     uint16               // the client's; 0 when it is not known
 	Local    netip.AddrPort       // our end of the connection
 	Helo     string               // as given, already validated; empty before HELO
 	Esmtp    bool                 // EHLO rather than HELO
@@ -78,3 +79,16 @@ func (tx *Transaction) Outcome(check string) (Outcome, bool) {
 	}
 	return Outcome{}, false
 }
+
+// Client is what a backend can be told of the client that brought a mail: what of a Session still matters when the mail is
+// delivered later. The zero Client means that nobody did (a released mail, a bounce). It is kept in the spool.
+type Client struct {
+	Addr  netip.Addr `json:"addr,omitzero"` // unmapped
+	Port  uint16     `json:"port,omitempty"`
+	Name  string     `json:"name,omitempty"`  // its reverse name, forward-confirmed; empty when there is none
+	Helo  string     `json:"helo,omitempty"`  // as given
+	Esmtp bool       `json:"esmtp,omitempty"` // EHLO rather than HELO
+}
+
+// IsZero reports whether nothing is known.
+func (c Client) IsZero() bool { return c == Client{} }

@@ -89,6 +89,7 @@ type Status struct {
 	Up                  bool
 	Cause               string // why it is held to be dead
 	Busy, Idle, Waiting int    // connections in use and idle, deliveries that wait for one
+	Limit               int    // how many connections there may be at present; 0: there are none to count
 }
 
 // Backends returns how all backends are.
@@ -101,6 +102,9 @@ func (r *Relay) Backends() []Status {
 			st.Up, st.Cause = false, err.Error()
 		}
 		st.Busy, st.Idle, st.Waiting = b.counts()
+		if s, ok := b.(*smtpBackend); ok {
+			st.Limit = s.pool.size()
+		}
 		list[i] = st
 	}
 	return list

@@ -82,17 +82,21 @@ func (r *Relay) makeBackend(c *config.Config, b config.Backend) (backend, error)
 	if t.scheme == "maildir" {
 		return newMaildir(t, hostname(c)), nil
 	}
-	pol, err := newTLSPolicy(b.TLS, t.host)
-	if err != nil {
-		return nil, fmt.Errorf("backend %s: %w", t.url, err)
-	}
 	most := b.MaxConnections
 	if most <= 0 {
 		most = 15
 	}
-	return &smtpBackend{
-		target: t, tls: pol, hello: hostname(c), late: late(c),
+	be := &smtpBackend{
+		target: t, hello: hostname(c), late: late(c), conf: b, tell: clientModeOf(b.Client),
 		dialer: dialer{resolver: r.o.Resolver, dial: r.o.Dial},
-		pool:   newPool(most), count: r.Counters,
-	}, nil
+		pool:   newPool(most), count: r.Counters, log: r.o.Log, warn: r.o.Warn,
+	}
+	be.pool.apart = be.tell.perClient()
+	be.auth.Store(newAuthenticator(b.Auth, t.network == "unix"))
+	pol, err := newTLSPolicy(b.TLS, t.host)
+	if err != nil {
+		return nil, fmt.Errorf("backend %s: %w", t.url, err)
+	}
+	be.tls.Store(&pol)
+	return be, nil
 }

@@ -11,6 +11,8 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"sekimori/internal/mail"
 )
 
 // How long a step may take (RFC 5321 section 4.5.3.2). In front of a waiting client the budget ends it earlier.
@@ -34,13 +36,20 @@ type client struct {
 	dirty  bool      // a transaction is open that RSET must end
 	pooled bool      // it has waited in the pool: the server may have closed it meanwhile
 	used   int       // finished transactions
-	idle   time.Time // since when it waits in the pool
+	since  time.Time // when it was made
+	b      *smtpBackend
+	told   mail.Client // who the server was told that the client is, by XCLIENT or PROXY
+	login  bool        // we have logged in
+	idle   time.Time   // since when it waits in the pool
 }
 
 // caps is what the server offers (RFC 5321 section 4.1.1.1).
 type caps struct {
 	pipelining, eightBit, utf8, starttls bool
-	size                                 int64 // RFC 1870; 0: not said
+	chunking                             bool       // RFC 3030
+	size                                 int64      // RFC 1870; 0: not said
+	auth                                 mechanisms // RFC 4954
+	xclient, xforward                    attributes // Postfix' extensions: the attributes that may be named
 }
 
 // stepError says at which step of a dialogue the server refused, or the connection broke.
@@ -63,7 +72,7 @@ func (e *stepError) Error() string {
 func (e *stepError) Unwrap() error { return e.err }
 
 func newClient(nc net.Conn, lmtp bool, before time.Time) *client {
-	c := &client{lmtp: lmtp, before: before}
+	c := &client{lmtp: lmtp, before: before, since: time.Now()}
 	c.attach(nc)
 	return c
 }
@@ -149,6 +158,9 @@ func (c *client) hello(name string) error {
 
 func (k *caps) learn(line []byte) {
 	word, arg, _ := bytes.Cut(line, []byte{' '})
+	if rest, old := bytes.CutPrefix(word, []byte("AUTH=")); old { // as servers wrote it before RFC 2554
+		k.auth |= mechanismsOf(rest)
+	}
 	switch string(bytes.ToUpper(word)) {
 	case "PIPELINING":
 		k.pipelining = true
@@ -158,6 +170,14 @@ func (k *caps) learn(line []byte) {
 		k.utf8 = true
 	case "STARTTLS":
 		k.starttls = true
+	case "CHUNKING":
+		k.chunking = true
+	case "AUTH":
+		k.auth |= mechanismsOf(arg)
+	case "XCLIENT":
+		k.xclient = attributesOf(arg)
+	case "XFORWARD":
+		k.xforward = attributesOf(arg)
 	case "SIZE":
 		if n, err := strconv.ParseInt(string(bytes.TrimSpace(arg)), 10, 64); err == nil && n > 0 {
 			k.size = n

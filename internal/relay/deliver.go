@@ -19,14 +19,22 @@ func (r *Relay) Deliver(ctx context.Context, env Envelope) ([]Answer, error) {
 		return nil, errors.New("relay: no recipients")
 	}
 	rt := r.router()
-	s := rt.of(env.Rcpts[0])
-	for _, a := range env.Rcpts[1:] {
-		if rt.of(a) != s {
-			return r.queued(ctx, env)
+	s, one := rt.of(env.Rcpts[0]), true
+	for _, a := range env.Rcpts {
+		t := rt.of(a)
+		if t.deferring && !t.alive() {
+			return nil, fmt.Errorf("%w: %w", ErrDown, t.why())
 		}
+		one = one && t == s
+	}
+	if !one {
+		return r.queued(ctx, env)
 	}
 	p := r.parcel(env, env.ID, env.Rcpts)
 	if !s.alive() {
+		for i := range p.e.Rcpts {
+			p.e.Rcpts[i].Last = printable([]byte(s.why().Error()))
+		}
 		if err := p.keep(spool.StateQueued, r.after(0)); err != nil {
 			return nil, err
 		}
@@ -52,7 +60,7 @@ type parcel struct {
 func (r *Relay) parcel(env Envelope, id string, rcpts []mail.Address) *parcel {
 	p := &parcel{r: r, content: env.Content, e: spool.Entry{
 		ID: id, Kind: spool.KindQueue, From: env.From, Size: env.Content.Len(),
-		EightBit: env.EightBit, UTF8: env.UTF8, Meta: env.Meta, Lane: env.Lane,
+		EightBit: env.EightBit, UTF8: env.UTF8, Meta: env.Meta, Client: env.Client, Lane: env.Lane,
 	}}
 	p.e.Rcpts = make([]spool.Rcpt, len(rcpts))
 	for i, a := range rcpts {
@@ -73,7 +81,7 @@ func (p *parcel) waiting() []int {
 }
 
 func (p *parcel) job(to []int) *job {
-	j := &job{id: p.e.ID, from: p.e.From, content: p.content, size: p.e.Size, eightBit: p.e.EightBit, utf8: p.e.UTF8}
+	j := &job{id: p.e.ID, from: p.e.From, content: p.content, size: p.e.Size, eightBit: p.e.EightBit, utf8: p.e.UTF8, client: p.e.Client}
 	j.rcpts = make([]mail.Address, len(to))
 	for k, i := range to {
 		j.rcpts[k] = p.e.Rcpts[i].Addr
@@ -183,6 +191,10 @@ func (p *parcel) taken(s *set, res result) ([]Answer, error) {
 	case res.fault == aborted:
 		p.discard()
 		return nil, fmt.Errorf("relay: %w", res.err)
+	}
+	if s.deferring && res.fault == unwell {
+		p.discard()
+		return nil, fmt.Errorf("%w: %w", ErrDown, res.err)
 	}
 	p.failAll(to, res.err)
 	next := p.r.after(1)

@@ -302,7 +302,8 @@ func TestPoolLimit(t *testing.T) {
 		return ""
 	}}
 	run(t, []*fakeServer{s}, func(w *world) {
-		w.relay.backends()[0].(*smtpBackend).pool.max = 2
+		p := w.relay.backends()[0].(*smtpBackend).pool
+		p.max, p.limit = 2, 2
 		done := make(chan string)
 		for _, id := range strings.Fields("a b c d e f g h i j k l m n o p q r s t u v w x") {
 			go func() { done <- w.deliver(id, "x@example.jp") }()

@@ -72,8 +72,9 @@ func (d dialer) resolve(ctx context.Context, host string) ([]netip.Addr, error) 
 	if len(addrs) == 0 {
 		return nil, fmt.Errorf("%s has no address", host)
 	}
-	for i := range addrs {
-		addrs[i] = addrs[i].Unmap()
+	own := make([]netip.Addr, len(addrs)) // the resolver's may be shared
+	for i, a := range addrs {
+		own[i] = a.Unmap()
 	}
-	return addrs, nil
+	return own, nil
 }

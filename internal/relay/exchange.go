@@ -17,6 +17,7 @@ type job struct {
 	content        mail.Content
 	size           int64
 	eightBit, utf8 bool
+	client         mail.Client
 	// beforeData, when not nil, is called when some recipients were accepted and others were not, before the first octet of
 	// the mail is sent: it makes the others safe. When it fails nothing is sent.
 	beforeData func([]answer) error
@@ -64,6 +65,8 @@ type exchange struct {
 	sent    bool // the final dot is out
 	intact  bool // whatever err says, the connection is as before
 	tooBig  bool // err is the refusal of the size: answers is complete all the same
+	chunk   bool // the data goes by BDAT
+	other   bool // the connection cannot be used for this client
 	stale   bool // err is that of a reused connection which the server had given up
 	err     error
 
@@ -81,6 +84,10 @@ const pipelineMax = 4096
 func (c *client) transact(j *job, before time.Time) *exchange {
 	c.before = before
 	x := &exchange{c: c, j: j, answers: make([]answer, len(j.rcpts))}
+	if x.introduce(); x.err != nil {
+		return x
+	}
+	x.chunk = c.caps.chunking && c.b != nil && c.b.chunks()
 	if x.precheck(); x.err != nil || x.intact {
 		return x
 	}
@@ -94,18 +101,37 @@ func (c *client) transact(j *job, before time.Time) *exchange {
 			return x
 		}
 	}
-	if err := writeStuffed(c.w, j.content); err == nil {
+	write := writeStuffed
+	if x.chunk {
+		write = writeChunk
+	}
+	if err := write(c.w, j.content); err == nil {
 		x.err = c.w.Flush()
 	} else {
 		x.err = err
 	}
 	if x.err != nil {
-		// The end of the final dot is the last octet written: with an error the server cannot have it.
+		// The end of the final dot, or of the last chunk, is the last octet written: with an error the server cannot have it.
 		x.err = &stepError{step: "data", err: x.err}
 		return x
 	}
 	x.sent = true
 	return x
+}
+
+// introduce tells the server who the client is; see client.introduce.
+func (x *exchange) introduce() {
+	err := x.c.introduce(x.j.client)
+	var step *stepError
+	switch {
+	case err == nil:
+	case errors.Is(err, errOtherClient):
+		x.err, x.other = err, true
+	case errors.As(err, &step) && !isLogin(err):
+		x.fail(step.step, step.reply, step.err)
+	default:
+		x.err = err
+	}
 }
 
 // precheck answers without asking what the server has already said in its EHLO.
@@ -136,6 +162,13 @@ func (x *exchange) envelope() {
 	if x.c.dirty {
 		x.say("RSET", 0, "RSET")
 	}
+	if b := x.c.b; b != nil && b.tell == tellXforward && !x.j.client.IsZero() {
+		if set := x.c.caps.xforward; set != 0 {
+			x.say("XFORWARD", 0, attributeLine("XFORWARD", set, x.j.client))
+		} else {
+			b.lacks("XFORWARD")
+		}
+	}
 	x.say("MAIL", 0, x.mailLine())
 	for i, rcpt := range x.j.rcpts {
 		p, ok := path(rcpt)
@@ -149,7 +182,9 @@ func (x *exchange) envelope() {
 		x.c.dirty = x.err == nil
 		return
 	}
-	x.say("DATA", 0, "DATA")
+	if !x.chunk { // BDAT waits until the answers to RCPT are known: for nobody there must be none
+		x.say("DATA", 0, "DATA")
+	}
 	x.flush()
 	if x.err == nil && x.open == 0 {
 		// A 354 for nobody: a dot would end an empty mail, so the connection is given up (see smtpBackend.send).
@@ -234,6 +269,7 @@ func (x *exchange) heard(p pendingReply, r reply) {
 			x.fail(p.step, r, nil)
 		}
 		x.c.dirty = false
+	case "XFORWARD": // it is for the server's log only: a refusal changes nothing
 	case "MAIL":
 		x.heardMail(r)
 	case "RCPT":

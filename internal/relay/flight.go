@@ -14,6 +14,8 @@ type flight struct {
 	answers []answer
 	next    int // LMTP answers each accepted recipient by itself (RFC 2033 section 4.2); the first without an answer
 	since   time.Time
+	chunk   bool // the data went by BDAT
+	closing bool // the server closes the connection
 }
 
 // wait reads the answer until the time given. With a time-out (isTimeout) it can be called again; after any other error the
@@ -53,15 +55,23 @@ func (f *flight) final(until time.Time) (reply, error) {
 	if p.code/100 == 3 {
 		return reply{}, errFinal
 	}
-	if p.code == 421 {
-		f.c.dirty = true // it closes; see end
+	switch {
+	case p.code == 421:
+		f.closing = true
+	case f.chunk && p.code >= 500 && p.code <= 504:
+		// That is about the command, which was offered: the mail is tried again with DATA.
+		f.closing = true
+		f.b.noChunks.Store(time.Now().Add(noChunksFor).UnixNano())
+		return reply{code: 451, subject: 5, detail: 1, text: "BDAT was offered and refused: " + p.text}, nil
+	case f.chunk && !p.ok():
+		f.c.dirty = true // what remains of the transaction is not defined (RFC 3030 section 3)
 	}
 	return p, nil
 }
 
 // end gives the connection back, or closes it when something was wrong.
 func (f *flight) end(err error) {
-	if err != nil || f.c.dirty || f.c.r.buffered() {
+	if err != nil || f.closing || f.c.r.buffered() {
 		f.b.pool.drop(f.c)
 		return
 	}

@@ -39,12 +39,12 @@ func (r *router) on(lane string, a mail.Address) *set {
 func (b *builder) lanes(rt *router, c *config.Config) (err error) {
 	rt.outbound = rt.nowhere
 	if c.Bounce.Configured() {
-		if rt.outbound, err = b.set([]config.Backend{c.Bounce.Backend}); err != nil {
+		if rt.outbound, err = b.set([]config.Backend{c.Bounce.Backend}, false); err != nil {
 			return err
 		}
 	}
 	if j := &c.Journal; j.Backend != "" {
-		rt.journal, err = b.set([]config.Backend{{URL: j.Backend, Weight: 1, TLS: j.TLS}})
+		rt.journal, err = b.set([]config.Backend{{URL: j.Backend, Weight: 1, TLS: j.TLS, Chunking: true}}, false)
 	}
 	return err
 }

@@ -6,11 +6,15 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"sekimori/internal/mail"
 )
 
 const (
 	idleLimit    = 30 * time.Second // a connection that waited longer is closed
 	transactions = 1000             // on one connection
+	oldest       = 5 * time.Minute  // a connection that has stood longer is not used again, so that a changed address is noticed
+	growAfter    = time.Minute      // until a pool that was shrunk may have one connection more
 )
 
 var (
@@ -19,11 +23,15 @@ var (
 	errClosed = errors.New("the relay is shutting down")
 )
 
-// pool holds the connections to one backend, at most max at a time. Safe for concurrent use.
+// pool holds the connections to one backend, at most max at a time, and fewer after the server said that there were too many.
+// Safe for concurrent use.
 type pool struct {
-	max int
+	max   int
+	apart bool // a connection serves one client only (tellProxy)
 
 	mu      sync.Mutex
+	limit   int       // of slots at present; at most max
+	changed time.Time // when limit last was
 	idle    []*client // the last one was used last
 	live    map[*client]struct{}
 	slots   int // connections that exist or are being made
@@ -37,31 +45,29 @@ type grant struct {
 	err error
 }
 
-func newPool(most int) *pool { return &pool{max: most, live: map[*client]struct{}{}} }
+func newPool(most int) *pool {
+	return &pool{max: most, limit: most, live: map[*client]struct{}{}}
+}
 
 // get returns an idle connection, or nil with the right to make one (then added or given back by forgo). It waits until the
-// time given. fresh asks for a new connection.
-func (p *pool) get(ctx context.Context, until time.Time, fresh bool) (*client, error) {
+// time given. fresh asks for a new connection, who for one that may be used for this client.
+func (p *pool) get(ctx context.Context, until time.Time, fresh bool, who mail.Client) (*client, error) {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
 		return nil, errClosed
 	}
-	now := time.Now()
-	for n := len(p.idle); n > 0 && !fresh; n = len(p.idle) {
-		c := p.idle[n-1]
-		p.idle = p.idle[:n-1]
-		if now.Sub(c.idle) < idleLimit {
+	if !fresh {
+		if c := p.take(who); c != nil {
 			p.mu.Unlock()
 			return c, nil
 		}
-		p.retire(c)
 	}
-	if fresh && p.slots >= p.max && len(p.idle) > 0 {
+	if p.slots >= p.limit && len(p.idle) > 0 { // all of which are of no use here
 		p.retire(p.idle[0])
 		p.idle = slices.Delete(p.idle, 0, 1)
 	}
-	if p.slots < p.max {
+	if p.slots < p.limit {
 		p.slots++
 		p.mu.Unlock()
 		return nil, nil
@@ -70,6 +76,25 @@ func (p *pool) get(ctx context.Context, until time.Time, fresh bool) (*client, e
 	p.waiters = append(p.waiters, ch)
 	p.mu.Unlock()
 	return p.wait(ctx, ch, until)
+}
+
+// take returns the idle connection that was used last and may be used for the client; nil when there is none. The lock is held.
+func (p *pool) take(who mail.Client) *client {
+	now := time.Now()
+	for i := len(p.idle) - 1; i >= 0; i-- {
+		c := p.idle[i]
+		switch {
+		case now.Sub(c.idle) >= idleLimit:
+			p.retire(c)
+		case p.apart && c.told.Addr != who.Addr:
+			continue
+		default:
+			p.idle = slices.Delete(p.idle, i, i+1)
+			return c
+		}
+		p.idle = slices.Delete(p.idle, i, i+1)
+	}
+	return nil
 }
 
 func (p *pool) wait(ctx context.Context, ch chan grant, until time.Time) (*client, error) {
@@ -123,7 +148,8 @@ func (p *pool) put(c *client) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case p.closed || c.used >= transactions:
+	case p.closed || c.used >= transactions || c.idle.Sub(c.since) >= oldest,
+		p.apart && len(p.waiters) > 0, p.slots > p.limit && len(p.waiters) == 0:
 		p.retire(c)
 		p.grantSlot()
 	case len(p.waiters) > 0:
@@ -154,7 +180,7 @@ func (p *pool) forgo() {
 }
 
 func (p *pool) grantSlot() {
-	if len(p.waiters) == 0 || p.slots >= p.max {
+	if len(p.waiters) == 0 || p.slots >= p.limit {
 		return
 	}
 	ch := p.waiters[0]
@@ -167,7 +193,7 @@ func (p *pool) grantSlot() {
 func (p *pool) try() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || p.slots >= p.max {
+	if p.closed || p.slots >= p.limit {
 		return false
 	}
 	p.slots++
@@ -185,6 +211,39 @@ func (p *pool) flush() {
 		c.close()
 	}
 	p.mu.Unlock()
+}
+
+// shrink halves how many connections there may be, once for all that were begun before it. It returns whether the pool had its full
+// size until now, and how many connections stand.
+func (p *pool) shrink(begun time.Time) (first bool, standing int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.changed.IsZero() || begun.After(p.changed) {
+		first = p.limit == p.max
+		p.limit = max(p.limit/2, 1)
+		p.changed = time.Now()
+	}
+	return first, len(p.live)
+}
+
+// grow allows one connection more when the last change was a minute ago, and reports whether the pool has its full size again.
+func (p *pool) grow(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.limit >= p.max || now.Sub(p.changed) < growAfter {
+		return false
+	}
+	p.limit++
+	p.changed = now
+	p.grantSlot()
+	return p.limit == p.max
+}
+
+// size returns how many connections there may be at present.
+func (p *pool) size() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.limit
 }
 
 // reap closes connections that have been idle for too long.

@@ -103,6 +103,7 @@ func (n *Next) Apply() {
 	r.mu.Unlock()
 	for _, b := range leaving {
 		b.shut(false)
+		r.quiet(b)
 	}
 	for _, b := range n.new.backends {
 		if !slices.Contains(old.backends, b) {

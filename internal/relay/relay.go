@@ -31,8 +31,9 @@ type Options struct {
 	Spool    *spool.Spool
 	Resolver dns.Resolver // resolves the names of backends (dns.backend_servers)
 	Log      *slog.Logger
-	Now      func() time.Time // for what stands in the spool; deadlines of connections use the system's clock
-	Rand     func() float64   // in [0,1), safe for concurrent use
+	Now      func() time.Time            // for what stands in the spool; deadlines of connections use the system's clock
+	Rand     func() float64              // in [0,1), safe for concurrent use
+	Warn     func(cause, message string) // tells the administrator of a state; an empty message ends it; may be nil
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
@@ -45,7 +46,8 @@ type Envelope struct {
 	Rcpts          []mail.Address
 	Content        mail.Content
 	EightBit, UTF8 bool
-	Meta           []byte // JSON, or nil
+	Client         mail.Client // who sent it, for a backend that wants to know
+	Meta           []byte      // JSON, or nil
 	Lane           string
 }
 
@@ -92,6 +94,7 @@ type Counters struct {
 	Stale      atomic.Int64 // pooled connections that the server had closed
 	Deaths     atomic.Int64 // times a backend was found dead
 	Notices    atomic.Int64 // reports to senders that were put into the queue
+	Shrunk     atomic.Int64 // times a backend had too many connections of ours
 }
 
 // Relay delivers mail to the backends. Safe for concurrent use.
@@ -129,6 +132,9 @@ func New(o Options) (*Relay, error) {
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Float64
+	}
+	if o.Warn == nil {
+		o.Warn = func(string, string) {}
 	}
 	if o.Dial == nil {
 		o.Dial = dialTCP
@@ -269,6 +275,7 @@ func (r *Relay) blame(b backend, res result) {
 	}
 	r.Counters.Deaths.Add(1)
 	r.o.Log.Error("relay: backend is dead", "backend", b.name(), "error", res.err)
+	r.o.Warn("backend "+b.name(), "does not take mail: "+res.err.Error())
 	b.wake(errDead)
 	r.spawn(func() { r.revive(b) })
 }
@@ -313,6 +320,7 @@ func (r *Relay) revive(b backend) {
 		}
 		if err == nil {
 			b.health().close()
+			r.o.Warn("backend "+b.name(), "")
 			r.o.Log.Info("relay: backend lives again", "backend", b.name())
 			r.queue.hurry(b, r.o.Now())
 			return

@@ -55,6 +55,8 @@ type replyReader struct {
 	lines int
 	first reply
 	text  []byte
+
+	challenge []byte // the text of the last line with code 334 (RFC 4954), valid until the next read
 }
 
 // buffered reports whether there are octets that were not asked for.
@@ -90,6 +92,9 @@ func (r *replyReader) take(code int, text []byte) {
 		r.code, r.first, r.text = code, reply{code: code}, r.text[:0]
 	}
 	if code < 400 {
+		if code == 334 {
+			r.challenge = append(r.challenge[:0], text...)
+		}
 		return
 	}
 	if e, rest, ok := cutEnhanced(text); ok {

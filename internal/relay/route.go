@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strconv"
@@ -14,6 +15,8 @@ import (
 type set struct {
 	key     string
 	members []member // by priority, the lowest number first
+	// deferring says that mail is left with its senders while no member lives (on_backend_down).
+	deferring bool
 }
 
 type member struct {
@@ -168,7 +171,7 @@ func (b *builder) router(c *config.Config) (*router, error) {
 	rt := &router{domains: map[string]*domainRoute{}, nowhere: &set{key: "nowhere"}}
 	for i := range c.Domains {
 		d := &c.Domains[i]
-		s, err := b.set(d.Backends)
+		s, err := b.set(d.Backends, d.OnBackendDown == "defer")
 		if err != nil {
 			return nil, err
 		}
@@ -191,13 +194,13 @@ func (b *builder) router(c *config.Config) (*router, error) {
 
 func (b *builder) routes(rt *router, d *config.Domain) error {
 	for _, route := range d.Routes {
-		be := config.Backend{URL: route.Backend}
+		be := config.Backend{URL: route.Backend, Chunking: true}
 		for _, known := range d.Backends {
 			if known.URL == route.Backend {
 				be = known
 			}
 		}
-		s, err := b.set([]config.Backend{be})
+		s, err := b.set([]config.Backend{be}, d.OnBackendDown == "defer")
 		if err != nil {
 			return err
 		}
@@ -229,8 +232,8 @@ func (d *domainRoute) add(local string, s *set) {
 	d.routes = append(d.routes, wildRoute{local, s})
 }
 
-func (b *builder) set(list []config.Backend) (*set, error) {
-	s := &set{}
+func (b *builder) set(list []config.Backend, deferring bool) (*set, error) {
+	s := &set{deferring: deferring}
 	for _, c := range list {
 		be, err := b.backend(c)
 		if err != nil {
@@ -243,6 +246,9 @@ func (b *builder) set(list []config.Backend) (*set, error) {
 	for _, m := range s.members {
 		key.WriteString(strconv.Itoa(slices.Index(b.list, m.b)) + "/" + strconv.Itoa(m.priority) + "/" + strconv.Itoa(m.weight) + " ")
 	}
+	if deferring {
+		key.WriteString("defer")
+	}
 	s.key = key.String()
 	if old := b.sets[s.key]; old != nil {
 		return old, nil
@@ -252,7 +258,8 @@ func (b *builder) set(list []config.Backend) (*set, error) {
 }
 
 func (b *builder) backend(c config.Backend) (backend, error) {
-	key := fmt.Sprintf("%s %+v", c.URL, c.TLS)
+	secret := sha256.Sum256([]byte(c.Auth.Password)) // which shows itself as ***
+	key := fmt.Sprintf("%s %+v %+v %x %s %v", c.URL, c.TLS, c.Auth, secret[:8], c.Client, c.Chunking)
 	if be := b.backends[key]; be != nil {
 		return be, nil
 	}

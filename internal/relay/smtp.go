@@ -3,9 +3,13 @@ package relay
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"sync/atomic"
 	"time"
+
+	"sekimori/internal/config"
+	"sekimori/internal/mail"
 )
 
 // clearFor is how long a backend whose TLS handshake failed is spoken to in clear text, with mode opportunistic.
@@ -15,7 +19,7 @@ const clearFor = 10 * time.Minute
 type smtpBackend struct {
 	target
 	breaker
-	tls    tlsPolicy
+	tls    atomic.Pointer[tlsPolicy]
 	hello  string
 	late   time.Duration
 	dialer dialer
@@ -24,12 +28,26 @@ type smtpBackend struct {
 
 	known atomic.Pointer[caps]
 	clear atomic.Int64 // Unix nanoseconds until which no TLS is tried
+
+	conf     config.Backend
+	tell     clientMode
+	auth     atomic.Pointer[authenticator] // nil: we do not log in
+	noChunks atomic.Int64                  // Unix nanoseconds until which there is no BDAT
+	lacking  atomic.Bool
+	log      *slog.Logger
+	warn     func(cause, message string)
+}
+
+// noChunksFor is how long a backend that offered CHUNKING and did not know BDAT is given DATA.
+const noChunksFor = time.Hour
+
+func (b *smtpBackend) chunks() bool {
+	return b.conf.Chunking && time.Now().UnixNano() >= b.noChunks.Load()
 }
 
 func (b *smtpBackend) name() string                      { return b.url }
 func (b *smtpBackend) health() *breaker                  { return &b.breaker }
 func (b *smtpBackend) counts() (busy, idle, waiting int) { return b.pool.counts() }
-func (b *smtpBackend) reap(now time.Time)                { b.pool.reap(now) }
 func (b *smtpBackend) shut(hard bool)                    { b.pool.shut(hard) }
 func (b *smtpBackend) wake(err error)                    { b.pool.wake(err) }
 
@@ -43,11 +61,23 @@ func (b *smtpBackend) offers() (caps, bool) {
 
 func (b *smtpBackend) send(ctx context.Context, j *job, before, until time.Time) result {
 	for try := 0; ; try++ {
-		c, res := b.connection(ctx, before, try > 0)
+		begun := time.Now()
+		c, res := b.connection(ctx, before, try > 0, j.client)
 		if c == nil {
 			return res
 		}
 		x := c.transact(j, before)
+		if x.other && try < 2 {
+			b.pool.drop(c)
+			continue
+		}
+		if !x.stale && try < crowdTries && x.said421() {
+			b.pool.drop(c)
+			if b.crowded(begun) {
+				continue
+			}
+			return result{backend: b.url, fault: unwell, err: x.err}
+		}
 		if x.stale && try < 2 {
 			// Servers close idle connections; nothing of the mail was sent, so a fresh one is tried without a word.
 			b.count.Stale.Add(1)
@@ -58,7 +88,7 @@ func (b *smtpBackend) send(ctx context.Context, j *job, before, until time.Time)
 		if !x.sent {
 			return b.unsent(c, x)
 		}
-		f := &flight{c: c, b: b, answers: x.answers, since: time.Now()}
+		f := &flight{c: c, b: b, answers: x.answers, since: time.Now(), chunk: x.chunk}
 		if until.IsZero() {
 			until = f.since.Add(b.late)
 		}
@@ -84,7 +114,7 @@ func (b *smtpBackend) unsent(c *client, x *exchange) result {
 	switch {
 	case errors.Is(x.err, errAborted):
 		res.fault = aborted
-	case errors.As(x.err, &step) && step.err != nil && !x.intact:
+	case isLogin(x.err), errors.As(x.err, &step) && step.err != nil && !x.intact:
 		res.hard, res.blame = true, true
 	}
 	return res
@@ -109,15 +139,24 @@ func (b *smtpBackend) answer(f *flight, until time.Time) result {
 }
 
 // connection returns a connection on which a transaction can begin. Without one the result says why.
-func (b *smtpBackend) connection(ctx context.Context, before time.Time, fresh bool) (*client, result) {
-	c, err := b.pool.get(ctx, before, fresh)
-	if c != nil {
-		return c, result{}
-	}
-	if err == nil {
-		if c, err = b.open(ctx, before); err == nil {
+func (b *smtpBackend) connection(ctx context.Context, before time.Time, fresh bool, who mail.Client) (*client, result) {
+	var err error
+	for try := 0; ; try++ {
+		begun := time.Now()
+		var c *client
+		if c, err = b.pool.get(ctx, before, fresh, who); c != nil {
 			return c, result{}
 		}
+		if err == nil {
+			if c, err = b.open(ctx, before, who); err == nil {
+				return c, result{}
+			}
+		}
+		// Where other connections of ours stand, there are too many, and one of them will be free soon.
+		if try >= crowdTries || !is421(err) || !b.crowded(begun) {
+			break
+		}
+		fresh = false
 	}
 	res := result{backend: b.url, fault: unwell, err: err}
 	var step *stepError
@@ -127,6 +166,8 @@ func (b *smtpBackend) connection(ctx context.Context, before time.Time, fresh bo
 	case errors.Is(err, errClosed), errors.Is(err, errBusy):
 		res.fault = busy
 	case errors.Is(err, errDead): // somebody else has seen it die
+	case isLogin(err):
+		res.hard, res.blame = true, true
 	case errors.As(err, &step):
 		res.hard, res.blame = step.err != nil, true
 	default:
@@ -136,8 +177,8 @@ func (b *smtpBackend) connection(ctx context.Context, before time.Time, fresh bo
 }
 
 // open makes a connection in a slot that the caller holds; with an error the slot is given back.
-func (b *smtpBackend) open(ctx context.Context, before time.Time) (*client, error) {
-	c, err := b.handshake(ctx, before)
+func (b *smtpBackend) open(ctx context.Context, before time.Time, who mail.Client) (*client, error) {
+	c, err := b.handshake(ctx, before, who)
 	if err == nil {
 		err = b.pool.add(c)
 	}
@@ -152,18 +193,19 @@ func (b *smtpBackend) open(ctx context.Context, before time.Time) (*client, erro
 }
 
 // handshake connects, and once more in clear text when only an opportunistic TLS handshake failed.
-func (b *smtpBackend) handshake(ctx context.Context, before time.Time) (*client, error) {
-	clear := !b.tls.use || time.Now().UnixNano() < b.clear.Load()
-	c, err := b.greet(ctx, before, clear)
-	if err == nil || clear || b.tls.required || !errors.Is(err, errTLS) {
+func (b *smtpBackend) handshake(ctx context.Context, before time.Time, who mail.Client) (*client, error) {
+	p := b.tls.Load()
+	clear := !p.use || time.Now().UnixNano() < b.clear.Load()
+	c, err := b.greet(ctx, before, clear, who)
+	if err == nil || clear || p.required || !errors.Is(err, errTLS) {
 		return c, err
 	}
 	b.clear.Store(time.Now().Add(clearFor).UnixNano())
-	return b.greet(ctx, before, true)
+	return b.greet(ctx, before, true, who)
 }
 
 // greet connects and goes through the dialogue up to where MAIL can be said.
-func (b *smtpBackend) greet(ctx context.Context, before time.Time, clear bool) (*client, error) {
+func (b *smtpBackend) greet(ctx context.Context, before time.Time, clear bool, who mail.Client) (*client, error) {
 	nc, err := b.dialer.connect(ctx, b.target, before)
 	if err != nil {
 		return nil, err
@@ -172,6 +214,14 @@ func (b *smtpBackend) greet(ctx context.Context, before time.Time, clear bool) (
 	stop := context.AfterFunc(ctx, func() { _ = nc.Close() })
 	defer stop()
 	c := newClient(nc, b.scheme != "smtp", before)
+	c.b = b
+	if b.tell.perClient() {
+		c.told = who
+		if _, err := c.Write(proxyHeader(b.tell, who, peer(nc))); err != nil {
+			c.close()
+			return nil, &stepError{step: "PROXY header", err: err}
+		}
+	}
 	if err := b.dialogue(ctx, c, clear); err != nil {
 		c.close()
 		return nil, err
@@ -188,18 +238,30 @@ func (b *smtpBackend) dialogue(ctx context.Context, c *client, clear bool) error
 	if err := c.hello(b.hello); err != nil {
 		return err
 	}
-	if clear {
+	if err := b.encrypt(ctx, c, clear); err != nil {
+		return err
+	}
+	if a := b.auth.Load(); a != nil {
+		return c.authenticate(a)
+	}
+	return nil
+}
+
+// encrypt changes to TLS as the policy says.
+func (b *smtpBackend) encrypt(ctx context.Context, c *client, clear bool) error {
+	p := b.tls.Load()
+	if clear && !p.required {
 		return nil
 	}
 	if !c.caps.starttls {
-		if b.tls.required {
+		if p.required {
 			return &stepError{step: "STARTTLS", reply: reply{code: 502, text: "the backend does not offer it, and tls is required"}}
 		}
 		return nil
 	}
-	err := c.starttls(ctx, b.tls.conf, b.hello)
+	err := c.starttls(ctx, p.conf, b.hello)
 	var step *stepError
-	if err != nil && !b.tls.required && errors.As(err, &step) && step.step == "STARTTLS" && step.err == nil && step.reply.code != 421 {
+	if err != nil && !p.required && errors.As(err, &step) && step.step == "STARTTLS" && step.err == nil && step.reply.code != 421 {
 		return nil // refused in words: the connection is as it was
 	}
 	return err
@@ -210,13 +272,13 @@ func (b *smtpBackend) probe(ctx context.Context) error {
 	before := time.Now().Add(timeBanner)
 	if !b.pool.try() {
 		// All slots are taken by connections that wait for late answers; one more is needed to see whether it lives.
-		c, err := b.handshake(ctx, before)
+		c, err := b.handshake(ctx, before, mail.Client{})
 		if err == nil {
 			c.quit()
 		}
 		return err
 	}
-	c, err := b.open(ctx, before)
+	c, err := b.open(ctx, before, mail.Client{})
 	if err != nil {
 		return err
 	}

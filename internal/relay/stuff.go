@@ -3,6 +3,7 @@ package relay
 import (
 	"bytes"
 	"io"
+	"strconv"
 
 	"sekimori/internal/mail"
 )
@@ -22,6 +23,19 @@ func writeStuffed(w io.Writer, content mail.Content) error {
 	}
 	s.write([]byte(".\r\n"))
 	return s.err
+}
+
+// writeChunk writes content as one chunk, the last (RFC 3030): exactly its octets, with nothing doubled or added.
+func writeChunk(w io.Writer, content mail.Content) error {
+	if _, err := io.WriteString(w, "BDAT "+strconv.FormatInt(content.Len(), 10)+" LAST\r\n"); err != nil {
+		return err
+	}
+	for _, p := range content {
+		if _, err := w.Write(p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type stuffer struct {

@@ -66,6 +66,7 @@ type Entry struct {
 	UTF8     bool            `json:"utf8,omitempty"`
 	Lane     string          `json:"lane,omitempty"`   // kind queue: where it goes when not by its recipients; see package relay
 	Warned   bool            `json:"warned,omitempty"` // kind queue: the sender was told of the delay, or will not be
+	Client   mail.Client     `json:"client,omitzero"`  // who sent it, for a backend that wants to know
 	Meta     json.RawMessage `json:"meta,omitempty"`
 }
 
