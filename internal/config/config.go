@@ -168,9 +168,13 @@ type BackendTLS struct {
 
 // Route is [[domain.route]]: recipients that go elsewhere.
 type Route struct {
-	Match   []string `toml:"match"` // addresses with * as a wildcard in the local part
-	Backend string   `toml:"backend"`
+	Match       []string      `toml:"match"`    // addresses with * as a wildcard in the local part; lower case after Load
+	BackendURLs []string      `toml:"backends"` // short form of Backends
+	Backends    RouteBackends `toml:"backend"`  // one URL, or tables; after Load all backends stand here
 }
+
+// RouteBackends may be written as one URL, which is short for one table with that url.
+type RouteBackends []Backend
 
 // Relay is [relay]: delivery to the backends.
 type Relay struct {

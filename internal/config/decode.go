@@ -38,10 +38,11 @@ func (d *decoder) fail(path []string, format string, args ...any) {
 }
 
 var (
-	prefixType   = reflect.TypeFor[netip.Prefix]()
-	sizeType     = reflect.TypeFor[Size]()
-	durationType = reflect.TypeFor[time.Duration]()
-	textType     = reflect.TypeFor[encoding.TextUnmarshaler]()
+	prefixType        = reflect.TypeFor[netip.Prefix]()
+	sizeType          = reflect.TypeFor[Size]()
+	durationType      = reflect.TypeFor[time.Duration]()
+	routeBackendsType = reflect.TypeFor[RouteBackends]()
+	textType          = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
 func (d *decoder) value(path []string, in any, out reflect.Value) {
@@ -173,6 +174,10 @@ func (d *decoder) mapping(path []string, in any, out reflect.Value) {
 }
 
 func (d *decoder) slice(path []string, in any, out reflect.Value) {
+	if url, short := in.(string); short && out.Type() == routeBackendsType {
+		out.Set(reflect.ValueOf(RouteBackends{{URL: url}}))
+		return
+	}
 	list, ok := in.([]any)
 	if !ok {
 		d.fail(path, "must be an array, not %s", kindOf(in))

@@ -179,6 +179,7 @@ func (c *Config) complete() {
 			from := []string{"domain", strconv.Itoa(i), "backend", strconv.Itoa(j - len(short))}
 			d.Backends[j].complete(c.doc, from)
 		}
+		d.completeRoutes(c.doc, i)
 	}
 }
 

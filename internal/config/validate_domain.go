@@ -19,9 +19,7 @@ func (v *validator) domains() {
 		v.recipients(path, d)
 		v.backends(path, d)
 		v.oneOf(path+".on_backend_down", d.OnBackendDown, "spool", "defer")
-		for j := range d.Routes {
-			v.route(at(path+".route", j), &d.Routes[j], d)
-		}
+		v.routes(path, d)
 	}
 }
 
@@ -120,34 +118,4 @@ func (v *validator) backendTLS(path string, t *BackendTLS) {
 	}
 	v.caFile(path+".ca_file", &t.CAFile)
 	v.pair(path+".cert_file", path+".key_file", &t.CertFile, &t.KeyFile)
-}
-
-func (v *validator) route(path string, r *Route, d *Domain) {
-	if len(r.Match) == 0 {
-		v.fail(path, "match is missing: the recipients that go elsewhere")
-	}
-	for j, m := range r.Match {
-		at := at(path+".match", j)
-		i := strings.LastIndexByte(m, '@')
-		if i <= 0 {
-			v.fail(at, "%q is not of the form local@domain", m)
-			continue
-		}
-		// The wildcard stands for characters of a local part, so the rest must be one.
-		a, err := mail.ParseAddress(strings.ReplaceAll(m[:i], "*", "x")+m[i:], true)
-		if err != nil {
-			v.fail(at, "%q: %v", m, err)
-			continue
-		}
-		if !slices.Contains(d.Names, a.Domain) {
-			v.fail(at, "%s is not a name of this domain%s", a.Domain, hint(a.Domain, d.Names))
-			continue
-		}
-		r.Match[j] = m[:i] + "@" + a.Domain
-	}
-	if r.Backend == "" {
-		v.fail(path, "backend is missing: where these recipients' mail goes")
-		return
-	}
-	r.Backend = v.backend(path+".backend", r.Backend)
 }

@@ -14,7 +14,7 @@ import (
 )
 
 func routeTo(url string, match ...string) config.Route {
-	return config.Route{Match: match, Backend: url}
+	return config.Route{Match: match, Backends: config.RouteBackends{{URL: url, Chunking: true}}}
 }
 
 func TestMatchWild(t *testing.T) {

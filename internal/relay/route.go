@@ -194,13 +194,7 @@ func (b *builder) router(c *config.Config) (*router, error) {
 
 func (b *builder) routes(rt *router, d *config.Domain) error {
 	for _, route := range d.Routes {
-		be := config.Backend{URL: route.Backend, Chunking: true}
-		for _, known := range d.Backends {
-			if known.URL == route.Backend {
-				be = known
-			}
-		}
-		s, err := b.set([]config.Backend{be}, d.OnBackendDown == "defer")
+		s, err := b.set(route.Backends, d.OnBackendDown == "defer")
 		if err != nil {
 			return err
 		}
