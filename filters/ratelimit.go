@@ -2,8 +2,6 @@ package filters
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -33,56 +31,13 @@ var ratelimitSpec = Spec{
 	New:   newRatelimit,
 }
 
-// rate is how often something may happen: "100/1m", or "off". The zero rate is off.
-type rate struct {
-	burst  int
-	period time.Duration
-}
-
-// UnmarshalText reads "COUNT/DURATION" or "off".
-func (r *rate) UnmarshalText(b []byte) error {
-	s := strings.TrimSpace(string(b))
-	if s == "off" {
-		*r = rate{}
-		return nil
-	}
-	count, per, ok := strings.Cut(s, "/")
-	n, err := strconv.Atoi(strings.TrimSpace(count))
-	if !ok || err != nil || n < 1 || n > 1e9 {
-		return fmt.Errorf(`%q is not a rate such as "100/1m", or "off"`, s)
-	}
-	d, err := config.ParseDuration(strings.TrimSpace(per))
-	if err != nil {
-		return err
-	}
-	if d < time.Second || d > 31*24*time.Hour {
-		return errors.New("the duration of a rate is from 1s to 31d")
-	}
-	*r = rate{n, d}
-	return nil
-}
-
-func (r rate) String() string {
-	if r.burst == 0 {
-		return "off"
-	}
-	per := config.Duration(r.period).String()
-	if strings.HasSuffix(per, "m0s") { // "1m0s"
-		per = strings.TrimSuffix(per, "0s")
-	}
-	if strings.HasSuffix(per, "h0m") {
-		per = strings.TrimSuffix(per, "0m")
-	}
-	return strconv.Itoa(r.burst) + "/" + per
-}
-
 // ratelimitConfig is [filters.ratelimit]. recipient counts recipients, the others mails, so that it makes no difference over
 // how many connections they come; mail of one's own networks is not counted.
 type ratelimitConfig struct {
-	Client       rate `toml:"client"`
-	Network      rate `toml:"network"` // IPv4 /24, IPv6 /64
-	SenderDomain rate `toml:"sender_domain"`
-	Recipient    rate `toml:"recipient"`
+	Client       config.Rate `toml:"client"`
+	Network      config.Rate `toml:"network"` // IPv4 /24, IPv6 /64
+	SenderDomain config.Rate `toml:"sender_domain"`
+	Recipient    config.Rate `toml:"recipient"`
 }
 
 // ratelimit counts in the store that all hosts share. It is one Take, and so one round trip, per stage.
@@ -93,11 +48,11 @@ type ratelimit struct {
 
 func newRatelimit(_ context.Context, env Env) (Check, error) {
 	cfg := ratelimitConfig{
-		Client:  rate{100, time.Minute},
-		Network: rate{300, time.Minute},
+		Client:  config.Rate{Count: 100, Period: time.Minute},
+		Network: config.Rate{Count: 300, Period: time.Minute},
 		// The large mailbox providers send everybody very much.
-		SenderDomain: rate{1000, time.Minute},
-		Recipient:    rate{100, time.Minute},
+		SenderDomain: config.Rate{Count: 1000, Period: time.Minute},
+		Recipient:    config.Rate{Count: 100, Period: time.Minute},
 	}
 	if err := env.Config.Decode(&cfg); err != nil {
 		return nil, err
@@ -113,7 +68,7 @@ func newRatelimit(_ context.Context, env Env) (Check, error) {
 type meter struct {
 	name  string // of the fact and of the evidence
 	value string // "": there is nothing to count, and so it is not exceeded
-	rate  rate
+	rate  config.Rate
 	rcpt  mail.Address
 }
 
@@ -144,7 +99,7 @@ func (r *ratelimit) take(ctx context.Context, meters []meter) (mail.Result, erro
 	var limits []reputation.Limit
 	for _, m := range meters {
 		if m.counts() {
-			limits = append(limits, reputation.Limit{Key: m.name + ":" + m.value, Burst: m.rate.burst, Period: m.rate.period})
+			limits = append(limits, reputation.Limit{Key: m.name + ":" + m.value, Burst: m.rate.Count, Period: m.rate.Period})
 		}
 	}
 	var taken []reputation.Taken
@@ -168,7 +123,7 @@ func (r *ratelimit) take(ctx context.Context, meters []meter) (mail.Result, erro
 	return res, nil
 }
 
-func (m meter) counts() bool { return m.value != "" && m.rate.burst > 0 }
+func (m meter) counts() bool { return m.value != "" && m.rate.Count > 0 }
 
 func (m meter) finding(t reputation.Taken) mail.Finding {
 	return mail.Finding{

@@ -32,6 +32,8 @@ type Held struct {
 	UTF8         bool
 	Trace        []byte       `json:"-"` // our header fields, put on top at release
 	Body         mail.Content `json:"-"` // the mail as it came in, without what is never relayed
+	// Owners says, by Key, for those of Rcpts that stand for others (aliases, groups), whose the mail is.
+	Owners map[string][]mail.Address `json:",omitempty"`
 }
 
 // Errors of this package, for errors.Is.

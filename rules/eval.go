@@ -83,17 +83,21 @@ func (s *state) fill(tx *mail.Transaction, rcpt mail.Address, decode func(string
 			s.set(i, headerValue(tx.Message, w, decode))
 		}
 	}
-	s.rcpt(rcpt)
+	s.rcpt(tx, rcpt)
 }
 
 // rcpt takes over what differs between recipients.
-func (s *state) rcpt(rcpt mail.Address) {
+func (s *state) rcpt(tx *mail.Transaction, rcpt mail.Address) {
 	for i, w := range s.words {
 		switch w.key {
 		case "rcpt.address":
 			s.set(i, rcpt.String())
 		case "rcpt.domain":
 			s.set(i, rcpt.Domain)
+		case "rcpt.mailbox":
+			s.set(i, tx.Mailbox(rcpt).String())
+		case "rcpt.mailboxes":
+			s.set(i, tx.MailboxTexts(rcpt))
 		}
 	}
 }

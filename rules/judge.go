@@ -14,8 +14,8 @@ import (
 // any state between the calls: at Rcpt the caller asks for one recipient, at Conclude for all that were accepted. Rules
 // that read nothing of one recipient are evaluated once per call. Thresholds apply at Conclude only.
 //
-// tx is only read; tx.Facts holds what is known. Of facts that differ between recipients, rcpt.address and rcpt.domain
-// come from rcpts; others must be those of the recipients that are asked for.
+// tx is only read; tx.Facts holds what is known. Of facts that differ between recipients, those named rcpt
+// come from rcpts and tx.Mailboxes; others must be those of the recipients that are asked for.
 func (p *Policy) Judge(tx *mail.Transaction, rcpts []mail.Address) []mail.Verdict {
 	s := p.states.Get().(*state)
 	defer p.states.Put(s)
@@ -27,7 +27,7 @@ func (p *Policy) Judge(tx *mail.Transaction, rcpts []mail.Address) []mail.Verdic
 		if i == 0 || j.differ {
 			s.fill(tx, rcpt, p.decode)
 		} else {
-			s.rcpt(rcpt)
+			s.rcpt(tx, rcpt)
 		}
 		v := j.one(rcpt)
 		v.Degraded = degraded

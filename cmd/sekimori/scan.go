@@ -144,7 +144,7 @@ func (j *judge) scan(ctx context.Context, e envelope, raw []byte) (*mail.Transac
 	judging := visit.Begin(xid.New().String(), e.from, mail.Params{Size: int64(len(raw))})
 	early := map[mail.Address]mail.Verdict{}
 	for _, rcpt := range e.rcpts {
-		if v := judging.Rcpt(ctx, rcpt); v.Action >= mail.Defer {
+		if v := judging.Rcpt(ctx, rcpt, nil); v.Action >= mail.Defer {
 			early[rcpt] = v
 		}
 		judging.Accept(rcpt)

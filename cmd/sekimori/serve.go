@@ -18,6 +18,7 @@ import (
 	"sekimori/internal/front"
 	"sekimori/internal/metrics"
 	"sekimori/internal/mime"
+	"sekimori/internal/recipients"
 	"sekimori/internal/relay"
 	"sekimori/internal/spool"
 	"sekimori/internal/store"
@@ -48,6 +49,7 @@ type server struct {
 	names   *dns.Client  // resolves the backends
 	relay   *relay.Relay // to the backends
 	keeper  *quarantine.Store
+	rcpts   *recipients.Directory
 	front   *front.Server // port 25
 	health  *web.Health
 	pages   *pages // status page, metrics
@@ -108,9 +110,12 @@ func (s *server) open(ctx context.Context) error {
 	if err := s.openDelivery(); err != nil {
 		return err
 	}
+	if s.rcpts, err = s.openRecipients(cfg); err != nil {
+		return err
+	}
 	if cfg.Role != "console" {
 		s.front, err = front.New(front.Options{
-			Config: cfg, Gate: front.AdaptGate(s.judge.gate.Accept), Relay: relayPort{s.relay}, Keeper: keeperPort{s.keeper},
+			Config: cfg, Recipients: s.rcpts, Share: s.shareHarvest(), Gate: front.AdaptGate(s.judge.gate.Accept), Relay: relayPort{s.relay}, Keeper: keeperPort{s.keeper},
 			Spool: spoolPort{s.spool}, Parse: mime.Parse, NewID: func() string { return xid.New().String() },
 			Log: s.log, Observer: observer{s.metrics},
 		})
@@ -164,6 +169,7 @@ func (s *server) serve(ctx, work context.Context) error {
 	s.loadLearned(work)
 	s.announce()
 	s.background.Go(func() { s.judge.learner.Run(work) })
+	s.background.Go(func() { s.rcpts.Run(work) })
 	s.background.Go(func() { s.relay.Run(work) })
 	s.background.Go(func() { s.keeper.Run(work) })
 	s.background.Go(func() { s.watchStore(work) })
@@ -213,6 +219,9 @@ func (s *server) close() {
 	}
 	s.background.Wait()
 	var errs []error
+	if s.rcpts != nil {
+		errs = append(errs, s.rcpts.Close())
+	}
 	if s.relay != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		errs = append(errs, s.relay.Close(ctx))

@@ -28,6 +28,7 @@ type Config struct {
 	Relay      Relay             `toml:"relay"`
 	Bounce     Bounce            `toml:"bounce"`
 	Journal    Journal           `toml:"journal"`
+	Recipients Recipients        `toml:"recipients"`
 	Quarantine Quarantine        `toml:"quarantine"`
 	Alert      Alert             `toml:"alert"`
 	Log        Log               `toml:"log"`
@@ -52,15 +53,17 @@ type SMTP struct {
 	TrustedRelaysReject bool       `toml:"trusted_relays_reject"`
 	Listeners           []Listener `toml:"listener"`
 
-	MaxConnections          int      `toml:"max_connections"`            // default 10000
-	MaxConnectionsPerClient int      `toml:"max_connections_per_client"` // per address (IPv6: /64); default 50
-	MaxErrors               int      `toml:"max_errors"`                 // bad commands of one connection; default 20
-	MaxFailedRecipients     int      `toml:"max_failed_recipients"`      // default 20
-	IdleTimeout             Duration `toml:"idle_timeout"`               // default 5m (RFC 5321 4.5.3.2)
-	Lifetime                Duration `toml:"lifetime"`                   // of one connection; default 1h
-	EarlyTalkerPause        Duration `toml:"early_talker_pause"`         // default 4s, for suspects only
-	DrainTimeout            Duration `toml:"drain_timeout"`              // default 30s
-	NormalizeBareLF         bool     `toml:"normalize_bare_lf"`          // default false: 554 5.6.0
+	MaxConnections          int `toml:"max_connections"`            // default 10000
+	MaxConnectionsPerClient int `toml:"max_connections_per_client"` // per address (IPv6: /64); default 50
+	MaxErrors               int `toml:"max_errors"`                 // bad commands of one connection; default 20
+	MaxFailedRecipients     int `toml:"max_failed_recipients"`      // default 20
+	// MaxFailedPerNetwork is how many unknown recipients a client network may ask for, over all connections and hosts.
+	MaxFailedPerNetwork Rate     `toml:"max_failed_recipients_per_network"` // default 100/10m
+	IdleTimeout         Duration `toml:"idle_timeout"`                      // default 5m (RFC 5321 4.5.3.2)
+	Lifetime            Duration `toml:"lifetime"`                          // of one connection; default 1h
+	EarlyTalkerPause    Duration `toml:"early_talker_pause"`                // default 4s, for suspects only
+	DrainTimeout        Duration `toml:"drain_timeout"`                     // default 30s
+	NormalizeBareLF     bool     `toml:"normalize_bare_lf"`                 // default false: 554 5.6.0
 }
 
 // Listener is [[smtp.listener]].
@@ -118,12 +121,15 @@ type Policy struct {
 
 // Domain is [[domain]].
 type Domain struct {
-	Names       []string  `toml:"names"`
-	Recipients  string    `toml:"recipients"` // any | file:PATH | ldap:NAME | sql:NAME
-	BackendURLs []string  `toml:"backends"`   // short form of Backends
-	Backends    []Backend `toml:"backend"`    // after Load all backends stand here
-	Routes      []Route   `toml:"route"`
-	Concurrency int       `toml:"concurrency"` // deliveries from the queue at once; 0: relay.domain_concurrency
+	Names        []string  `toml:"names"`
+	Recipients   string    `toml:"recipients"`    // any | file:PATH | unix | ldap:NAME | sql:NAME | callout
+	Aliases      []string  `toml:"aliases"`       // alias files, asked before Recipients
+	Subaddress   string    `toml:"subaddress"`    // each character separates a tag from the user; empty: none does
+	InternalOnly []string  `toml:"internal_only"` // addresses that take mail from one's own networks only
+	BackendURLs  []string  `toml:"backends"`      // short form of Backends
+	Backends     []Backend `toml:"backend"`       // after Load all backends stand here
+	Routes       []Route   `toml:"route"`
+	Concurrency  int       `toml:"concurrency"` // deliveries from the queue at once; 0: relay.domain_concurrency
 	// OnBackendDown says what happens while none of the domain's backends answers: spool (default) takes the mail and keeps
 	// it, defer answers 451 so that the sender keeps it.
 	OnBackendDown string `toml:"on_backend_down"`

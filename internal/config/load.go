@@ -24,6 +24,7 @@ func base() *Config {
 			MaxConnectionsPerClient: 50,
 			MaxErrors:               20,
 			MaxFailedRecipients:     20,
+			MaxFailedPerNetwork:     Rate{100, 10 * time.Minute},
 			IdleTimeout:             Duration(5 * time.Minute),
 			Lifetime:                Duration(time.Hour),
 			EarlyTalkerPause:        Duration(4 * time.Second),
@@ -44,6 +45,7 @@ func base() *Config {
 			QueueLifetime: Duration(5 * 24 * time.Hour),
 			DiskReserve:   256 << 20,
 		},
+		Recipients: defaultRecipients(),
 		Quarantine: Quarantine{
 			Retention: Duration(14 * 24 * time.Hour),
 			Quota:     2 << 30,

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -90,4 +91,48 @@ func (z Size) String() string {
 		}
 	}
 	return strconv.FormatInt(int64(z), 10)
+}
+
+// Rate is how often something may happen: "100/1m". The zero Rate is "off": there is no limit.
+type Rate struct {
+	Count  int
+	Period time.Duration
+}
+
+// UnmarshalText reads "COUNT/DURATION" or "off".
+func (r *Rate) UnmarshalText(b []byte) error {
+	s := strings.TrimSpace(string(b))
+	if s == "off" {
+		*r = Rate{}
+		return nil
+	}
+	count, per, ok := strings.Cut(s, "/")
+	n, err := strconv.Atoi(strings.TrimSpace(count))
+	if !ok || err != nil || n < 1 || n > 1e9 {
+		return fmt.Errorf(`%q is not a rate such as "100/1m", or "off"`, s)
+	}
+	d, err := ParseDuration(strings.TrimSpace(per))
+	if err != nil {
+		return err
+	}
+	if d < time.Second || d > 31*24*time.Hour {
+		return errors.New("the duration of a rate is from 1s to 31d")
+	}
+	*r = Rate{n, d}
+	return nil
+}
+
+// String is the inverse of UnmarshalText.
+func (r Rate) String() string {
+	if r.Count == 0 {
+		return "off"
+	}
+	per := Duration(r.Period).String()
+	if strings.HasSuffix(per, "m0s") { // "1m0s"
+		per = strings.TrimSuffix(per, "0s")
+	}
+	if strings.HasSuffix(per, "h0m") {
+		per = strings.TrimSuffix(per, "0m")
+	}
+	return strconv.Itoa(r.Count) + "/" + per
 }

@@ -1,12 +1,6 @@
 package config
 
-import (
-	"os"
-	"slices"
-	"strings"
-
-	"sekimori/internal/mail"
-)
+import "sekimori/internal/mail"
 
 func (v *validator) domains() {
 	if len(v.cfg.Domains) == 0 {
@@ -17,6 +11,7 @@ func (v *validator) domains() {
 		d, path := &v.cfg.Domains[i], at("domain", i)
 		v.names(path, d, seen)
 		v.recipients(path, d)
+		v.recipientDetails(path, d)
 		v.backends(path, d)
 		v.oneOf(path+".on_backend_down", d.OnBackendDown, "spool", "defer")
 		v.routes(path, d)
@@ -41,38 +36,6 @@ func (v *validator) names(path string, d *Domain, seen map[string]string) {
 			continue
 		}
 		seen[n] = at
-	}
-}
-
-// recipients must be said in a file: a domain that takes any recipient makes a source of bounces of its backend.
-func (v *validator) recipients(path string, d *Domain) {
-	at := path + ".recipients"
-	kind, file, _ := strings.Cut(d.Recipients, ":")
-	switch {
-	case d.Recipients == "":
-		v.fail(path, `recipients is missing: "file:PATH" with one address a line, or "any"`)
-	case d.Recipients == "any":
-	case kind == "file" && file != "":
-		file = v.doc.resolve(file)
-		d.Recipients = "file:" + file
-		if v.opts.SkipFiles {
-			return
-		}
-		if info, err := os.Stat(file); err != nil {
-			v.fail(at, "cannot be read: %v", err)
-		} else if info.IsDir() {
-			v.fail(at, "%s is a directory", file)
-		} else if f, err := os.Open(file); err != nil {
-			v.fail(at, "cannot be read: %v", err)
-		} else {
-			f.Close()
-		}
-	case kind == "ldap" || kind == "sql":
-		v.recipientSource(at, kind, file)
-	case slices.Contains([]string{"unix", "callout"}, kind):
-		v.fail(at, `%s is not offered by this version; "file:PATH" and "any" are`, kind)
-	default:
-		v.fail(at, `%q is not known; "file:PATH" or "any"`, d.Recipients)
 	}
 }
 

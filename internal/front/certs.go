@@ -4,7 +4,9 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync/atomic"
+	"time"
 )
 
 // certificate is the pair of STARTTLS, reloaded when its files change.
@@ -62,4 +64,18 @@ func (c *certificate) reload() {
 		return
 	}
 	c.log.Info("TLS: certificate reloaded", "file", c.certFile)
+}
+
+// fileStamp tells whether a file may have changed.
+type fileStamp struct {
+	mod  time.Time
+	size int64
+}
+
+func stampOf(path string) (fileStamp, error) {
+	fi, err := os.Stat(path)
+	if err != nil {
+		return fileStamp{}, err
+	}
+	return fileStamp{fi.ModTime(), fi.Size()}, nil
 }

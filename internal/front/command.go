@@ -205,7 +205,7 @@ func (w *wire) rcptTo(line, arg string) string {
 		w.tx.bare = false
 		if rest, ok := barePostmaster(arg); ok {
 			w.tx.bare = true
-			return "RCPT TO:<postmaster@" + w.set.rcpts.first(w.set.cfg.Hostname) + ">" + rest
+			return "RCPT TO:<postmaster@" + w.set.rcpts.First(w.set.cfg.Hostname) + ">" + rest
 		}
 		return line
 	}

@@ -3,8 +3,6 @@ package front
 import (
 	"context"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -187,53 +185,5 @@ func TestPeekSocket(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("the end is not seen")
 		}
-	}
-}
-
-func TestRecipientReload(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "recipients")
-	write := func(text string, stamp int64) {
-		t.Helper()
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chtimes(path, time.Unix(stamp, 0), time.Unix(stamp, 0)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("\ufeffA@example.jp\r\n", 1)
-	w := newWorld(t)
-	w.cfg.Domains = []config.Domain{{Names: []string{"example.jp"}, Recipients: "file:" + path}}
-	w.start()
-	known := func(s string) bool {
-		_, reply, _ := w.srv.set.rcpts.resolve(s, false, false)
-		return reply.IsZero()
-	}
-	if !known("a@EXAMPLE.jp") || known("b@example.jp") {
-		t.Error("first list")
-	}
-	write("b@example.jp\n", 2)
-	w.srv.set.rcpts.reload()
-	if known("a@example.jp") || !known("b@example.jp") {
-		t.Error("second list")
-	}
-	write("b@example.jp\nnot an address\n", 3)
-	w.srv.set.rcpts.reload()
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	w.srv.set.rcpts.reload()
-	w.srv.set.rcpts.reload()
-	if !known("b@example.jp") || strings.Count(w.logged(), "the old list stays in force") != 2 || !strings.Contains(w.logged(), "recipients:2:") {
-		t.Error(w.logged())
-	}
-	write("@example.jp\n", 4)
-	w.srv.set.rcpts.reload()
-	if !known("anyone@example.jp") {
-		t.Error("after it came back")
-	}
-	w.cfg.Domains[0].Recipients = "ldap:main"
-	if _, err := newRecipients(w.cfg.Domains, w.srv.log); err == nil {
-		t.Error("an unknown kind of list was taken")
 	}
 }

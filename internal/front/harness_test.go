@@ -19,6 +19,7 @@ import (
 	"sekimori/internal/config"
 	"sekimori/internal/mail"
 	"sekimori/internal/mime"
+	"sekimori/internal/recipients"
 )
 
 // world is a server with everything around it scripted. Its maps are filled in before the first connection.
@@ -41,6 +42,7 @@ type world struct {
 	utf8     bool
 	full     error
 	down     map[string]bool // recipients whose backends are down, with on_backend_down = "defer"
+	source   recipients.Source
 
 	mu        sync.Mutex
 	ids       int
@@ -75,7 +77,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) start() *world {
 	w.t.Helper()
 	srv, err := New(Options{
-		Config: w.cfg, Gate: w, Relay: (*worldRelay)(w), Keeper: (*worldKeeper)(w), Spool: (*worldSpool)(w), Parse: mime.Parse,
+		Config: w.cfg, Recipients: w.directory(w.cfg), Gate: w, Relay: (*worldRelay)(w), Keeper: (*worldKeeper)(w), Spool: (*worldSpool)(w), Parse: mime.Parse,
 		NewID: w.newID, Log: slog.New(slog.NewTextHandler(lockedWriter{w}, nil)), Observer: (*worldObserver)(w),
 		Now: func() time.Time { return time.Date(2026, 11, 20, 5, 32, 0, 0, time.UTC) },
 	})
@@ -86,6 +88,21 @@ func (w *world) start() *world {
 	srv.startProtocol()
 	w.t.Cleanup(w.stop)
 	return w
+}
+
+// directory knows the recipients of a configuration. "ldap:" is the world's own source.
+func (w *world) directory(cfg *config.Config) *recipients.Directory {
+	w.t.Helper()
+	d, err := recipients.New(recipients.Options{
+		Config: cfg, Random: func(int) int { return 0 },
+		Open: func(*config.Config, string, string) (recipients.Source, recipients.Timing, error) {
+			return w.source, recipients.Timing{}, nil
+		},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return d
 }
 
 func (w *world) stop() {
@@ -157,7 +174,7 @@ type worldJudging struct {
 	tx mail.Transaction
 }
 
-func (j *worldJudging) Rcpt(_ context.Context, r mail.Address) mail.Verdict {
+func (j *worldJudging) Rcpt(_ context.Context, r mail.Address, _ []mail.Address) mail.Verdict {
 	return j.w.atRcpt[r.Key()]
 }
 

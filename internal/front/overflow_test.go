@@ -16,9 +16,6 @@ func TestHeaderOverflow(t *testing.T) {
 	if !slices.Contains(m.Anomalies, "header_overflow") {
 		t.Fatalf("anomalies: %v", m.Anomalies)
 	}
-	if !alwaysOpen(mustAddress("Postmaster@example.jp")) || alwaysOpen(mustAddress("po\u017ftmaster@example.jp")) {
-		t.Error("postmaster is compared wrongly")
-	}
 }
 
 func mustAddress(s string) mail.Address {

@@ -34,8 +34,8 @@ type Refuser interface {
 
 // Judging is one transaction as the gate sees it. Its methods are called from one goroutine.
 type Judging interface {
-	// Rcpt judges one recipient; Accept remembers that it was accepted.
-	Rcpt(ctx context.Context, rcpt mail.Address) mail.Verdict
+	// Rcpt judges one recipient, whose mail belongs to mailboxes; Accept remembers that it was accepted.
+	Rcpt(ctx context.Context, rcpt mail.Address, mailboxes []mail.Address) mail.Verdict
 	Accept(rcpt mail.Address)
 	// Client hands over the session with the client for whom a trusted relay brought the message; it comes before Conclude, and
 	// only for a relayed session.
@@ -144,6 +144,7 @@ type Held struct {
 	UTF8       bool
 	Trace      []byte
 	Body       mail.Content
+	Owners     map[string][]mail.Address // by Key of a recipient that stands for others: whose the mail is
 }
 
 // Keeper is the quarantine.

@@ -14,21 +14,26 @@ import (
 
 	"sekimori/internal/config"
 	"sekimori/internal/mail"
+	"sekimori/internal/recipients"
 )
 
-// Options is what the front is made of. All but Observer, Now and Poll must be set.
+// Options is what the front is made of. All but Share, Observer, Now and Poll must be set.
 type Options struct {
-	Config   *config.Config
-	Gate     Gate
-	Relay    Relay
-	Keeper   Keeper
-	Spool    Spool
+	Config *config.Config
+	Gate   Gate
+	Relay  Relay
+	Keeper Keeper
+	Spool  Spool
+	// Recipients knows who is ours; its owner keeps it up to date.
+	Recipients *recipients.Directory
+	// Share counts in the store that all hosts share; nil: each counts for itself.
+	Share    Share
 	Parse    func(raw []byte) *mail.Message // mime.Parse
 	NewID    func() string                  // short, unique, of letters, digits and hyphens
 	Log      *slog.Logger
 	Observer Observer
 	Now      func() time.Time
-	Poll     time.Duration // how often certificate and recipient files are looked at; default 5s
+	Poll     time.Duration // how often certificate files are looked at; default 5s
 	// Listen opens an address; default net.Listen. A service manager may have opened it already.
 	Listen func(network, addr string) (net.Listener, error)
 	// Closed is Change.Closed of the first configuration.
@@ -37,13 +42,14 @@ type Options struct {
 
 // Server is port 25. It is made by New, opened by Listen and run by Serve.
 type Server struct {
-	opts   Options
-	log    *slog.Logger
-	watch  Observer
-	now    func() time.Time
-	limits *limiter
-	smtp   *smtp.Server
-	pass   *handover
+	opts    Options
+	log     *slog.Logger
+	watch   Observer
+	now     func() time.Time
+	harvest *harvest
+	limits  *limiter
+	smtp    *smtp.Server
+	pass    *handover
 
 	base     context.Context // of everything a connection asks for; ends when the drain does
 	cancel   context.CancelFunc
@@ -58,9 +64,9 @@ type Server struct {
 	running  bool
 }
 
-// New makes a server. Its error names a recipient or certificate file that does not load.
+// New makes a server. Its error names a certificate file that does not load.
 func New(o Options) (*Server, error) {
-	if o.Config == nil || o.Gate == nil || o.Relay == nil || o.Keeper == nil || o.Spool == nil || o.Parse == nil ||
+	if o.Config == nil || o.Gate == nil || o.Relay == nil || o.Keeper == nil || o.Spool == nil || o.Recipients == nil || o.Parse == nil ||
 		o.NewID == nil || o.Log == nil {
 		return nil, errors.New("front: an option is missing")
 	}
@@ -80,9 +86,10 @@ func New(o Options) (*Server, error) {
 		opts: o, log: o.Log, watch: o.Observer, now: o.Now,
 		limits: newLimiter(o.Config.SMTP.MaxConnections, o.Config.SMTP.MaxConnectionsPerClient),
 		pass:   newHandover(), open: map[*wire]struct{}{}, stopped: make(chan struct{}),
+		harvest: newHarvest(o.Share, o.Log, o.Now),
 	}
 	var err error
-	if s.set, err = s.newSetup(Change{Config: o.Config, Gate: o.Gate, Closed: o.Closed}); err != nil {
+	if s.set, err = s.newSetup(Change{Config: o.Config, Gate: o.Gate, Recipients: o.Recipients, Closed: o.Closed}); err != nil {
 		return nil, err
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
@@ -98,6 +105,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	s.mu.Lock()
 	s.running = true
 	s.run.Go(func() { s.reloadLoop(ctx) })
+	s.run.Go(func() { s.harvest.run(ctx) })
 	for _, l := range s.sockets {
 		s.run.Go(func() { s.acceptLoop(l) })
 	}
@@ -201,9 +209,7 @@ func (s *Server) reloadLoop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			set := s.current()
-			set.rcpts.reload()
-			if set.certs != nil {
+			if set := s.current(); set.certs != nil {
 				set.certs.reload()
 			}
 		}

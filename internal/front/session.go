@@ -95,32 +95,20 @@ func (d dialogue) Rcpt(to string, _ *smtp.RcptOptions) (err error) {
 	if tx == nil {
 		return smtpError(mail.Permanent(503, 5, 1, "MAIL comes before RCPT"))
 	}
-	addr, reply, why := w.set.rcpts.resolve(to, tx.params.UTF8, tx.bare)
-	if reply.IsZero() && tx.has(addr) {
+	q := w.recipient(to)
+	if q.reply.IsZero() && tx.has(q.addr) {
 		w.override = rcptOK(tx)
 		return nil
 	}
-	if limit := w.set.cfg.SMTP.MaxRecipients; reply.IsZero() && limit > 0 && len(tx.rcpts) >= limit {
-		reply, why = mail.Transient(452, 5, 3, "too many recipients"), "max_recipients"
-	}
-	if reply.IsZero() && w.srv.opts.Relay.Down(addr) {
-		reply, why = backendDown, "backend_down"
-	}
 	var v mail.Verdict
-	if reply.IsZero() {
-		begun := time.Now()
-		v = tx.judging.Rcpt(w.ctx, addr)
-		tx.rcptTime += time.Since(begun)
-		if v.Action == mail.Defer || v.Action == mail.Reject && !alwaysOpen(addr) {
-			reply, why = verdictReply(v), "policy"
-		}
+	if q.reply.IsZero() {
+		v = w.judgeRcpt(&q)
 	}
-	if !reply.IsZero() {
-		w.logRcpt(to, reply, why, v)
-		return smtpError(reply)
+	if !q.reply.IsZero() {
+		w.logRcpt(to, q.reply, q.why, v)
+		return smtpError(q.reply)
 	}
-	tx.judging.Accept(addr)
-	tx.rcpts = append(tx.rcpts, addr)
+	tx.accept(q)
 	w.override = rcptOK(tx)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"sekimori/internal/config"
+	"sekimori/internal/recipients"
 )
 
 // setup is everything in the front that a configuration decides. It is not changed once it is made; a reload makes the next
@@ -11,7 +12,7 @@ import (
 type setup struct {
 	cfg    *config.Config
 	gate   Gate
-	rcpts  *recipients
+	rcpts  *recipients.Directory
 	certs  *certificate // nil without TLS
 	closed func()       // may be nil
 
@@ -23,6 +24,8 @@ type setup struct {
 type Change struct {
 	Config *config.Config
 	Gate   Gate
+	// Recipients are those of Config. Who made it runs it, and closes it when Closed is called.
+	Recipients *recipients.Directory
 	// Closed is called once when no connection uses this configuration and gate any more, after another has taken their
 	// place or the change was discarded. It must not block. May be nil.
 	Closed func()
@@ -37,11 +40,8 @@ type Next struct {
 }
 
 func (s *Server) newSetup(c Change) (*setup, error) {
-	set := &setup{cfg: c.Config, gate: c.Gate, closed: c.Closed}
+	set := &setup{cfg: c.Config, gate: c.Gate, rcpts: c.Recipients, closed: c.Closed}
 	var err error
-	if set.rcpts, err = newRecipients(c.Config.Domains, s.log); err != nil {
-		return nil, err
-	}
 	if t := c.Config.SMTP; t.TLSCertFile != "" {
 		if set.certs, err = newCertificate(t.TLSCertFile, t.TLSKeyFile, s.log); err != nil {
 			return nil, err
@@ -53,8 +53,8 @@ func (s *Server) newSetup(c Change) (*setup, error) {
 // Prepare reads what a new configuration names and opens the addresses that it adds. Nothing changes for anybody until
 // Apply. Its error names the file or the address; then the present configuration stays and Closed is not called.
 func (s *Server) Prepare(c Change) (*Next, error) {
-	if c.Config == nil || c.Gate == nil {
-		return nil, errors.New("front: a change needs a configuration and a gate")
+	if c.Config == nil || c.Gate == nil || c.Recipients == nil {
+		return nil, errors.New("front: a change needs a configuration, a gate and recipients")
 	}
 	set, err := s.newSetup(c)
 	if err != nil {

@@ -32,7 +32,7 @@ func TestReconfigure(t *testing.T) {
 	next.SMTP.MaxMessageSize = 1000
 	next.SMTP.Listeners = []config.Listener{{Listen: []string{"127.0.0.1:0", "[::1]:0"}}}
 	var closed atomic.Int32
-	if err := srv.Reconfigure(Change{Config: &next, Gate: other, Closed: func() { closed.Add(1) }}); err != nil {
+	if err := srv.Reconfigure(Change{Config: &next, Gate: other, Recipients: w.directory(&next), Closed: func() { closed.Add(1) }}); err != nil {
 		t.Fatal(err)
 	}
 	addrs := srv.Addrs()
@@ -57,7 +57,7 @@ func TestReconfigure(t *testing.T) {
 	// The first address goes; the second stays.
 	last := next
 	last.SMTP.Listeners = []config.Listener{{Listen: []string{"[::1]:0"}}}
-	if err := srv.Reconfigure(Change{Config: &last, Gate: other}); err != nil {
+	if err := srv.Reconfigure(Change{Config: &last, Gate: other, Recipients: w.directory(&last)}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := net.Dial("tcp", stays); err == nil {
@@ -92,7 +92,7 @@ func TestReconfigureFails(t *testing.T) {
 	} {
 		next := *w.cfg
 		change(&next)
-		err := srv.Reconfigure(Change{Config: &next, Gate: w, Closed: func() { t.Error("closed though never in force") }})
+		err := srv.Reconfigure(Change{Config: &next, Gate: w, Recipients: w.directory(&next), Closed: func() { t.Error("closed though never in force") }})
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%v does not name %s", err, name)
 		}

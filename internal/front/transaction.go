@@ -16,8 +16,9 @@ type transaction struct {
 	judging Judging
 	session *mail.Session // with the client behind a trusted relay; nil before the header, and for others
 	rcpts   []mail.Address
-	bare    bool // the present RCPT was <postmaster>
-	chunks  bool // BDAT has begun
+	owners  map[string][]mail.Address // of recipients that stand for others, by Key
+	bare    bool                      // the present RCPT was <postmaster>
+	chunks  bool                      // BDAT has begun
 
 	body       body
 	message    *mail.Message

@@ -134,31 +134,35 @@ type Judging struct {
 }
 
 type rcptState struct {
-	rcpt     mail.Address
-	outcomes []mail.Outcome
-	facts    map[string]any
+	rcpt      mail.Address
+	mailboxes []mail.Address
+	outcomes  []mail.Outcome
+	facts     map[string]any
 }
 
 // Transaction returns the transaction with all outcomes so far. It is the Judging's own: the caller reads it.
 func (j *Judging) Transaction() *mail.Transaction { return &j.tx }
 
-// Rcpt waits for the checks of the stages before, runs those about the recipient, and judges. The caller calls Accept
-// for a recipient that stays. Behind a trusted relay nothing is judged yet.
-func (j *Judging) Rcpt(ctx context.Context, rcpt mail.Address) mail.Verdict {
+// Rcpt waits for the checks of the stages before, runs those about the recipient, and judges. mailboxes are those that it
+// stands for; none when it is one. The caller calls Accept for a recipient that stays. Behind a trusted relay nothing is
+// judged yet.
+func (j *Judging) Rcpt(ctx context.Context, rcpt mail.Address, mailboxes []mail.Address) mail.Verdict {
 	if j.relayed() {
+		j.last = rcptState{rcpt: rcpt, mailboxes: mailboxes}
 		return mail.Verdict{Rcpt: rcpt}
 	}
 	j.gather()
 	g := j.visit.gate
 	tx := j.tx
 	tx.Stage, tx.Rcpt = mail.Rcpt, rcpt
+	tx.Mailboxes = map[mail.Address][]mail.Address{rcpt: mailboxes}
 	forChecks := j.forChecks(mail.Rcpt)
 	forChecks.Rcpt = rcpt
 	outcomes := g.chain.Start(ctx, forChecks).Wait()
 	tx.Outcomes = slices.Concat(j.tx.Outcomes, outcomes)
 	tx.Facts = maps.Clone(j.tx.Facts)
 	addFacts(tx.Facts, outcomes)
-	j.last = rcptState{rcpt: rcpt, outcomes: outcomes, facts: onlyFacts(outcomes)}
+	j.last = rcptState{rcpt: rcpt, mailboxes: mailboxes, outcomes: outcomes, facts: onlyFacts(outcomes)}
 	v := g.policy.Judge(&tx, []mail.Address{rcpt})[0]
 	return g.degrade(v, &tx)
 }
@@ -170,6 +174,12 @@ func (j *Judging) Accept(rcpt mail.Address) {
 		j.last = rcptState{rcpt: rcpt}
 	}
 	j.atRcpt = append(j.atRcpt, j.last)
+	if len(j.last.mailboxes) > 0 {
+		if j.tx.Mailboxes == nil {
+			j.tx.Mailboxes = map[mail.Address][]mail.Address{}
+		}
+		j.tx.Mailboxes[rcpt] = j.last.mailboxes
+	}
 }
 
 // Conclude runs the checks over the message and judges it for each accepted recipient, in the order of acceptance.

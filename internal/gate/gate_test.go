@@ -87,7 +87,7 @@ func judgeOne(t *testing.T, g *Gate) ([]mail.Verdict, []mail.Verdict) {
 	var at []mail.Verdict
 	for _, local := range []string{"x", "y"} {
 		rcpt := mail.Address{Local: local, Domain: "example.test"}
-		at = append(at, j.Rcpt(t.Context(), rcpt))
+		at = append(at, j.Rcpt(t.Context(), rcpt, nil))
 		j.Accept(rcpt)
 	}
 	return at, j.Conclude(t.Context(), &mail.Message{Raw: []byte("Subject: x\r\n\r\n")})
@@ -182,7 +182,7 @@ func TestTrustedClient(t *testing.T) {
 	v := g.Accept(t.Context(), s)
 	defer v.Close()
 	j := v.Begin("id", mail.Address{}, mail.Params{})
-	j.Rcpt(t.Context(), mail.Address{Local: "x", Domain: "example.test"})
+	j.Rcpt(t.Context(), mail.Address{Local: "x", Domain: "example.test"}, nil)
 	if o, _ := j.Transaction().Outcome("one"); o.State != mail.StateSkipped {
 		t.Errorf("state %v", o.State)
 	}

@@ -50,7 +50,7 @@ func behind(t *testing.T, v *Visit, client *mail.Session) (*Judging, []mail.Verd
 	j := v.Begin("id", mail.Address{Local: "a", Domain: "partner.test"}, mail.Params{})
 	for _, local := range []string{"x", "y"} {
 		rcpt := mail.Address{Local: local, Domain: "example.test"}
-		if at := j.Rcpt(t.Context(), rcpt); at.Action != mail.Deliver || at.Rcpt != rcpt {
+		if at := j.Rcpt(t.Context(), rcpt, nil); at.Action != mail.Deliver || at.Rcpt != rcpt {
 			t.Errorf("at RCPT %+v", at)
 		}
 		j.Accept(rcpt)

@@ -42,6 +42,8 @@ var BaseFacts = []Fact{
 	{Name: "from.null", Type: Bool, Stage: Mail},
 	{Name: "rcpt.address", Type: String, Stage: Rcpt, PerRcpt: true},
 	{Name: "rcpt.domain", Type: String, Stage: Rcpt, PerRcpt: true},
+	{Name: "rcpt.mailbox", Type: String, Stage: Rcpt, PerRcpt: true},
+	{Name: "rcpt.mailboxes", Type: Strings, Stage: Rcpt, PerRcpt: true},
 	{Name: "message.size", Type: Int, Stage: Data},
 	{Name: "message.rcpts", Type: Int, Stage: Data},
 	{Name: "message.subject", Type: String, Stage: Data},
@@ -63,7 +65,7 @@ const (
 	maxTextFact = 256 << 10
 )
 
-// AddBaseFacts writes into facts what is known of tx at its stage; facts of one recipient are not among them (RcptFacts).
+// AddBaseFacts writes into facts what is known of tx at its stage; facts of one recipient are not among them.
 func AddBaseFacts(facts map[string]any, tx *Transaction) {
 	addClientFacts(facts, tx)
 	if tx.Stage >= Mail {
@@ -140,12 +142,6 @@ func addMessageFacts(facts map[string]any, tx *Transaction) {
 	}
 	facts["message.anomalies"] = anomalies
 	facts["message.received"] = m.CountHeader("Received")
-}
-
-// RcptFacts writes into facts what differs between recipients.
-func RcptFacts(facts map[string]any, rcpt Address) {
-	facts["rcpt.address"] = rcpt.String()
-	facts["rcpt.domain"] = rcpt.Domain
 }
 
 func appendMax(list []string, s string) []string {

@@ -52,8 +52,10 @@ type Transaction struct {
 	Params  Params
 	Rcpts   []Address // accepted so far, in order
 	Rcpt    Address   // at stage Rcpt: the one in question
-	Message *Message  // from stage Data on
-	Start   time.Time
+	// Mailboxes are whose mail it is for those of Rcpts and Rcpt that stand for others (aliases, groups).
+	Mailboxes map[Address][]Address
+	Message   *Message // from stage Data on
+	Start     time.Time
 
 	// Outcomes are those of the checks that have finished, in the order of stages. Facts are the values they gave and the
 	// base facts (BaseFacts); a fact that is absent is unknown. Facts are for rules: checks get nil and read Outcomes.
@@ -92,3 +94,24 @@ type Client struct {
 
 // IsZero reports whether nothing is known.
 func (c Client) IsZero() bool { return c == Client{} }
+
+// Mailbox returns whose mail it is for a recipient: the one mailbox that it stands for, or with several, itself.
+func (tx *Transaction) Mailbox(rcpt Address) Address {
+	if boxes := tx.Mailboxes[rcpt]; len(boxes) == 1 {
+		return boxes[0]
+	}
+	return rcpt
+}
+
+// MailboxTexts returns all mailboxes that a recipient stands for, at most 500, as strings; itself when it stands for none.
+func (tx *Transaction) MailboxTexts(rcpt Address) []string {
+	boxes := tx.Mailboxes[rcpt]
+	if len(boxes) == 0 {
+		return []string{rcpt.String()}
+	}
+	var all []string
+	for _, b := range boxes {
+		all = appendMax(all, b.String())
+	}
+	return all
+}

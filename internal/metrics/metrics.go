@@ -22,6 +22,7 @@ type Registry struct {
 	seconds  *prometheus.HistogramVec
 	open     prometheus.Gauge
 	refusals *prometheus.CounterVec
+	lookups  *prometheus.CounterVec
 	phase    *prometheus.HistogramVec
 	warnings *prometheus.GaugeVec
 	checks   sync.Map // check -> *perCheck: label look-ups are too dear for the path of every mail
@@ -42,11 +43,12 @@ func New(version string) *Registry {
 	r.seconds = histogram("sekimori_check_seconds", "How long a check took.", "check")
 	r.open = prometheus.NewGauge(prometheus.GaugeOpts{Name: "sekimori_connections", Help: "Open SMTP connections."})
 	r.refusals = counters("sekimori_refusals_total", "Refusals by what was refused and why.", "where", "why")
+	r.lookups = counters("sekimori_recipient_lookups_total", "Recipients that were asked for, by who answered and how.", "source", "result")
 	r.phase = histogram("sekimori_mail_seconds", "Where the time of a mail went.", "phase")
 	r.warnings = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sekimori_warning", Help: "1 while a warning to the administrator stands."}, []string{"cause"})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sekimori_info", Help: "1, with the version."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
-	r.reg.MustRegister(r.mails, r.findings, r.outcomes, r.seconds, r.open, r.refusals, r.phase, r.warnings, info,
+	r.reg.MustRegister(r.mails, r.findings, r.outcomes, r.seconds, r.open, r.refusals, r.lookups, r.phase, r.warnings, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for a := mail.Deliver; a <= mail.Reject; a++ {
 		r.mails.WithLabelValues(a.String())

@@ -1,8 +1,3 @@
-// Package recipients says which addresses are ours, what they stand for, and whose quarantine their mail belongs to.
-//
-// Each [[domain]] names where its recipients are kept: everybody (any), the accounts of this machine (unix), a file, a
-// directory (ldap), a database (sql), or the backend itself (callout). Directories and databases are copied: a snapshot in
-// memory and on the disk answers, so that a directory that is away refuses nobody's mail.
 package recipients
 
 import (

@@ -46,6 +46,8 @@ var baseTexts = []Entry{
 	{"fact.from.domain", "エンベロープの差出人のドメイン", "domain of the envelope's sender"},
 	{"fact.from.null", "エンベロープの差出人が空か", "whether the envelope's sender is empty"},
 	{"fact.rcpt.address", "宛先のアドレス", "recipient address"},
+	{"fact.rcpt.mailbox", "宛先の別名をたどったメールボックスのアドレス", "mailbox that the recipient stands for"},
+	{"fact.rcpt.mailboxes", "宛先（別名やグループ）に含まれるメールボックスのアドレス", "mailboxes that the recipient stands for"},
 	{"fact.rcpt.domain", "宛先のドメイン", "domain of the recipient"},
 	{"fact.message.size", "メールの大きさ（バイト）", "size of the message in bytes"},
 	{"fact.message.rcpts", "宛先の数", "number of recipients"},
