@@ -8,7 +8,7 @@
 // again, and the next start adopts the entry, or sets it aside when it is not whole. A ledger that cannot be written keeps the
 // mail from being acknowledged: the entry is taken back.
 //
-// An end is written, durably, before the spool's entry is changed or removed. A start that finds an entry whose recipients have
+// An end is written, durably, before the spool's entry is removed. A start that finds an entry whose recipients have
 // ended in the ledger finishes that instead of sending the mail again: what the backend had taken and was written down is
 // not sent twice. Between the backend's answer and the end's line nothing can be known after a crash; such a mail is sent again
 // and may arrive twice.

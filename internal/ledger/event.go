@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"sekimori/internal/mail"
 )
 
 // Version is the format that this package writes, and the highest that it reads.
@@ -34,7 +36,7 @@ type Event struct {
 	Time   time.Time `json:"time"`
 	Kind   string    `json:"event"` // accept | end, and open for an accept that was carried over
 	ID     string    `json:"id"`
-	Rcpt   string    `json:"rcpt"` // mail.Address.Key
+	Rcpt   string    `json:"rcpt"` // Key
 	Word   string    `json:"word"` // the Place of an accept, the State of an end
 	Detail string    `json:"detail,omitempty"`
 }
@@ -79,6 +81,17 @@ func cut(s string, n int) string {
 		n--
 	}
 	return s[:n]
+}
+
+// Key is a recipient as it stands in the ledger: mail.Address.Key, with control characters as \xNN.
+func Key(a mail.Address) string {
+	k := a.Key()
+	for i := 0; i < len(k); i++ {
+		if k[i] < 0x20 || k[i] == 0x7F {
+			return string(appendField(nil, k))
+		}
+	}
+	return k
 }
 
 // appendField writes control characters and backslashes as \xNN.

@@ -174,7 +174,7 @@ func (l *Ledger) Accept(place Place, mails ...Mail) error {
 	l.mu.Lock()
 	for _, m := range mails {
 		for _, r := range m.Rcpts {
-			if k := r.Key(); !l.book.isOpen(m.ID, k) {
+			if k := Key(r); !l.book.isOpen(m.ID, k) {
 				events = append(events, Event{now, kindAccept, m.ID, k, string(place), m.Detail})
 			}
 		}
@@ -189,7 +189,7 @@ func (l *Ledger) End(id string, ends ...Ending) error {
 	events := make([]Event, 0, len(ends))
 	l.mu.Lock()
 	for _, e := range ends {
-		if k := e.Rcpt.Key(); l.book.isOpen(id, k) {
+		if k := Key(e.Rcpt); l.book.isOpen(id, k) {
 			events = append(events, Event{now, kindEnd, id, k, string(e.State), e.Detail})
 		}
 	}
@@ -201,7 +201,7 @@ func (l *Ledger) End(id string, ends ...Ending) error {
 func (l *Ledger) IsOpen(id string, rcpt mail.Address) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.book.isOpen(id, rcpt.Key())
+	return l.book.isOpen(id, Key(rcpt))
 }
 
 // Totals returns the sums.

@@ -13,7 +13,7 @@ type Item struct {
 	ID       string    `json:"id"`
 	Place    Place     `json:"place"`
 	Accepted time.Time `json:"accepted"`
-	Rcpts    []string  `json:"rcpts"` // whose mail is open, as mail.Address.Key
+	Rcpts    []string  `json:"rcpts"` // whose mail is open, as Key
 }
 
 // Totals are how many (mail, recipient) the ledger has seen since it began. Accepted less the sum of Ended is what is open.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"sekimori/internal/ledger"
 	"sekimori/internal/mail"
 	"sekimori/internal/spool"
 )
@@ -35,7 +36,8 @@ func (r *Relay) Deliver(ctx context.Context, env Envelope) ([]Answer, error) {
 		for i := range p.e.Rcpts {
 			p.e.Rcpts[i].Last = printable([]byte(s.why().Error()))
 		}
-		if err := p.keep(spool.StateQueued, r.after(0)); err != nil {
+		if err := p.record(spool.StateQueued, r.after(0)); err != nil {
+			p.discard()
 			return nil, err
 		}
 		r.queue.add(p.e.ID, r.way(&p.e), p.e.Next, true)
@@ -49,12 +51,13 @@ func (r *Relay) Deliver(ctx context.Context, env Envelope) ([]Answer, error) {
 
 // parcel is a mail for one set of backends, with what became of each recipient.
 type parcel struct {
-	r       *Relay
-	e       spool.Entry
-	content mail.Content
-	stored  bool
-	backend string // that was asked last
-	sooner  bool   // nothing was handed over: it may be tried as soon as a backend lives again
+	r        *Relay
+	e        spool.Entry
+	content  mail.Content
+	stored   bool
+	accepted bool   // it stands in the ledger
+	backend  string // that was asked last
+	sooner   bool   // nothing was handed over: it may be tried as soon as a backend lives again
 }
 
 func (r *Relay) parcel(env Envelope, id string, rcpts []mail.Address) *parcel {
@@ -96,7 +99,8 @@ func (p *parcel) note(to []int, answers []answer) {
 		c.Attempts++
 		switch a := answers[k]; a.state {
 		case delivered:
-			c.Status, c.Last, c.Done = spool.Delivered, "", true
+			c.Status, c.Last = spool.Delivered, ""
+			p.end(i, ledger.Delivered, p.backend)
 			p.r.Counters.Delivered.Add(1)
 		case accepted:
 			c.Status = spool.Inflight
@@ -173,6 +177,7 @@ func (p *parcel) discard() {
 		return
 	}
 	p.stored = false
+	p.withdraw()
 	if err := p.r.o.Spool.Remove(p.e.ID); err != nil {
 		p.r.o.Log.Error("relay: a spool entry cannot be removed", "id", p.e.ID, "error", err)
 	}
@@ -204,7 +209,7 @@ func (p *parcel) taken(s *set, res result) ([]Answer, error) {
 	case res.fault == busy:
 		next = p.r.o.Now()
 	}
-	if err := p.keep(spool.StateQueued, next); err != nil {
+	if err := p.record(spool.StateQueued, next); err != nil {
 		p.discard()
 		return nil, err
 	}
@@ -233,7 +238,7 @@ func (p *parcel) settled() ([]Answer, error) {
 	if failed > 0 {
 		next = p.r.o.Now()
 	}
-	if err := p.keep(spool.StateQueued, next); err != nil {
+	if err := p.record(spool.StateQueued, next); err != nil {
 		p.discard()
 		if n := p.count(spool.Delivered); n > 0 {
 			p.r.o.Log.Error("relay: the mail was delivered to some and cannot be kept for the others; the client sends it again to all",
@@ -251,7 +256,7 @@ func (p *parcel) late(res result) ([]Answer, error) {
 	p.r.Counters.Late.Add(1)
 	p.note(p.waiting(), f.answers)
 	p.r.o.Log.Warn("relay: the answer to the final dot is late", "id", p.e.ID, "backend", res.backend)
-	if err := p.keep(spool.StateInflight, p.r.o.Now().Add(p.r.late())); err != nil {
+	if err := p.record(spool.StateInflight, p.r.o.Now().Add(p.r.late())); err != nil {
 		p.r.o.Log.Error("relay: a mail in flight cannot be spooled; the client waits on", "id", p.e.ID, "error", err)
 		return p.holdOut(f, err)
 	}
@@ -273,6 +278,7 @@ func (p *parcel) holdOut(f *flight, cause error) ([]Answer, error) {
 		return nil, fmt.Errorf("relay: %w; %w", cause, err)
 	}
 	f.b.ok()
+	p.backend = f.b.url
 	p.arrive(f.answers)
 	return p.settled()
 }
@@ -287,7 +293,8 @@ func (p *parcel) arrive(answers []answer) {
 		}
 		switch a.state {
 		case delivered:
-			c.Status, c.Last, c.Done = spool.Delivered, "", true
+			c.Status, c.Last = spool.Delivered, ""
+			p.end(i, ledger.Delivered, p.backend)
 			p.r.Counters.Delivered.Add(1)
 		case refused:
 			c.Status, c.Last = spool.Failed, a.reply.mail().String()

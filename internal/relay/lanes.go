@@ -83,6 +83,10 @@ func (r *Relay) Stage(_ context.Context, env Envelope) (*Staged, error) {
 		p.content = nil // the caller's
 		st.parcels = append(st.parcels, p)
 	}
+	if err := r.accept(st.parcels); err != nil {
+		st.Discard()
+		return nil, err
+	}
 	return st, nil
 }
 

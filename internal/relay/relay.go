@@ -34,6 +34,7 @@ type Options struct {
 	Now      func() time.Time            // for what stands in the spool; deadlines of connections use the system's clock
 	Rand     func() float64              // in [0,1), safe for concurrent use
 	Warn     func(cause, message string) // tells the administrator of a state; an empty message ends it; may be nil
+	Ledger   *ledger.Ledger              // what becomes of mail in the queue is written there; nil: nowhere
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
@@ -110,7 +111,9 @@ type Relay struct {
 	o      Options
 	routes atomic.Pointer[routes]
 	queue  *queue
-	open   []string // entries whose failures were found at the start and not reported; until Run
+
+	unwritten sync.Map // id -> spool.Entry whose ends could not be written into the ledger yet
+	open      []string // entries whose failures were found at the start and not reported; until Run
 
 	base    context.Context // ends the waiting for connections and the probing at Close
 	cancel  context.CancelFunc

@@ -16,6 +16,9 @@ func (r *Relay) takeUp() error {
 	if err != nil {
 		return fmt.Errorf("relay: %w", err)
 	}
+	if list, err = r.adopt(list); err != nil {
+		return err
+	}
 	now := r.o.Now()
 	for i := range list {
 		e := &list[i]
@@ -117,7 +120,7 @@ func (r *Relay) load(id string) (*parcel, func()) {
 		r.queue.remove(id)
 		return nil, nil
 	}
-	p := &parcel{r: r, e: e, stored: true}
+	p := &parcel{r: r, e: r.remembered(e), stored: true}
 	for i := range p.e.Rcpts {
 		if p.e.Rcpts[i].Status == spool.Inflight {
 			p.e.Rcpts[i].Status = spool.Waiting
@@ -126,6 +129,12 @@ func (r *Relay) load(id string) (*parcel, func()) {
 	content, release, err := r.o.Spool.Content(id)
 	if err != nil {
 		r.o.Log.Error("relay: the data of a queued mail cannot be read", "id", id, "error", err)
+		r.queue.add(id, r.way(&p.e), r.after(never), false)
+		return nil, nil
+	}
+	if err := spool.Verify(&e, content); err != nil {
+		release()
+		r.o.Log.Error("relay: the data of a queued mail has changed; it is not sent", "id", id, "error", err)
 		r.queue.add(id, r.way(&p.e), r.after(never), false)
 		return nil, nil
 	}
@@ -192,6 +201,11 @@ func (p *parcel) conclude(tried bool) {
 	reported, notice := p.report()
 	changed = changed || reported
 	w := p.r.way(&p.e)
+	if err := p.settle(); err != nil {
+		notice.Commit()
+		p.r.queue.add(p.e.ID, w, p.r.after(1), false)
+		return
+	}
 	if p.finished() {
 		if err := p.r.o.Spool.Remove(p.e.ID); err != nil && !errors.Is(err, spool.ErrNotFound) {
 			p.r.o.Log.Error("relay: a spool entry cannot be removed", "id", p.e.ID, "error", err)
@@ -280,8 +294,8 @@ func (p *parcel) report() (changed bool, notice *Staged) {
 		return false, nil
 	}
 	err := errors.New("nobody takes undeliverable mail")
+	var fate Fate
 	if p.r.OnFailed != nil {
-		var fate Fate
 		fate, err = p.r.OnFailed(p.r.base, f)
 		if err == nil {
 			notice, err = p.r.notice(fate.Notice)
@@ -295,7 +309,7 @@ func (p *parcel) report() (changed bool, notice *Staged) {
 		return true, nil
 	}
 	for _, i := range list {
-		p.e.Rcpts[i].Done = true
+		p.end(i, fate.State, fate.Detail)
 		p.r.Counters.Failed.Add(1)
 	}
 	return true, notice

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +25,7 @@ type world struct {
 	t       *testing.T
 	relay   *Relay
 	spool   *spool.Spool
+	ledger  *ledger.Ledger
 	cfg     *config.Config
 	servers map[string]*fakeServer // by host:port
 	free    int64
@@ -66,8 +69,15 @@ func (w *world) start(dir string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	if w.ledger != nil { // of a run that was ended, or died
+		w.ledger.Close()
+	}
+	w.ledger, err = ledger.Open(filepath.Join(dir, "ledger"), ledger.Options{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	w.relay, err = New(Options{
-		Config: w.cfg, Spool: w.spool, Log: slog.New(slog.NewTextHandler(w.t.Output(), nil)),
+		Config: w.cfg, Spool: w.spool, Ledger: w.ledger, Log: slog.New(slog.NewTextHandler(w.t.Output(), nil)),
 		Rand: func() float64 { return 0.5 },
 		Dial: func(ctx context.Context, _, addr string) (net.Conn, error) {
 			if s := w.servers[addr]; s != nil {
@@ -104,8 +114,42 @@ func (w *world) end() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	w.relay.Close(ctx)
+	w.balance()
 	w.spool.Close()
+	w.ledger.Close()
+	w.ledger = nil
 	time.Sleep(2 * time.Hour) // lets the scripted servers end
+}
+
+// balance compares the ledger with the spool: what is open in one waits in the other.
+func (w *world) balance() {
+	w.t.Helper()
+	list, err := w.spool.List(spool.KindQueue)
+	if err != nil {
+		w.t.Error(err)
+	}
+	var waits, open []string
+	for _, e := range list {
+		for _, c := range e.Rcpts {
+			if !c.Done {
+				waits = append(waits, e.ID+" "+ledger.Key(c.Addr))
+			}
+		}
+	}
+	s, err := w.ledger.Reader.Snapshot()
+	if err != nil || len(s.Problems) > 0 {
+		w.t.Error(s.Problems, err)
+	}
+	for _, i := range s.Open {
+		for _, r := range i.Rcpts {
+			open = append(open, i.ID+" "+r)
+		}
+	}
+	slices.Sort(waits)
+	slices.Sort(open)
+	if !slices.Equal(waits, open) {
+		w.t.Errorf("in the spool: %v; open in the ledger: %v", waits, open)
+	}
 }
 
 const octets = "From: a@b\r\nSubject: \x93\xfa\x96{\r\n\r\n.dot\r\n..\r\nline\r\n.\r\nend\r\n"

@@ -49,6 +49,8 @@ type Rcpt struct {
 	Attempts int          `json:"attempts"`
 	Last     string       `json:"last,omitempty"` // the last words of the backend, or what kept us from asking it
 	Done     bool         `json:"done,omitempty"` // nothing is left to do for this recipient
+	End      string       `json:"end,omitempty"`  // once done: what became of it, as the ledger calls it
+	Detail   string       `json:"detail,omitempty"`
 }
 
 // Entry is the envelope of one mail in the spool. Meta belongs to whoever made the entry.
@@ -60,8 +62,9 @@ type Entry struct {
 	From     mail.Address    `json:"from"`
 	Rcpts    []Rcpt          `json:"rcpts"`
 	Created  time.Time       `json:"created"`
-	Next     time.Time       `json:"next,omitzero"` // when it is tried again
-	Size     int64           `json:"size"`          // octets of the data file
+	Next     time.Time       `json:"next,omitzero"`    // when it is tried again
+	Size     int64           `json:"size"`             // octets of the data file
+	CRC      string          `json:"crc32c,omitempty"` // CRC-32C of the data file, in hex; absent in entries of earlier versions
 	EightBit bool            `json:"eight_bit,omitempty"`
 	UTF8     bool            `json:"utf8,omitempty"`
 	Lane     string          `json:"lane,omitempty"`   // kind queue: where it goes when not by its recipients; see package relay

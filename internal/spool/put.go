@@ -18,7 +18,7 @@ import (
 // zero) Created are filled in. Errors: ErrFull, ErrExists, ErrInvalid, or the disk's. It may use half of the disk's reserve:
 // the reserve keeps room for mail that was already let in when the disk filled up.
 func (s *Spool) Put(e Entry, content mail.Content) error {
-	e.Version, e.Size = Version, content.Len()
+	e.Version, e.Size, e.CRC = Version, content.Len(), checksum(content)
 	if e.Created.IsZero() {
 		e.Created = s.o.Now()
 	}
@@ -35,7 +35,11 @@ func (s *Spool) Put(e Entry, content mail.Content) error {
 	if err != nil {
 		return err
 	}
-	return full(s.put(&e, env, content))
+	if err := s.put(&e, env, content); err != nil {
+		return full(err)
+	}
+	s.count(1, e.Size)
+	return nil
 }
 
 func (s *Spool) put(e *Entry, env []byte, content mail.Content) (err error) {
@@ -107,6 +111,10 @@ func (s *Spool) Remove(id string) error {
 		return fmt.Errorf("%w: %q", ErrNotFound, id)
 	}
 	for _, kind := range kinds() {
+		var size int64
+		if st, err := os.Stat(s.path(kind, id, dataExt)); err == nil {
+			size = st.Size()
+		}
 		err := s.o.FS.Rename(s.path(kind, id, envExt), s.path(kind, id, goneExt))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -114,6 +122,7 @@ func (s *Spool) Remove(id string) error {
 		if err != nil {
 			return err
 		}
+		s.count(-1, -size)
 		if err := s.dirs[kind].Sync(); err != nil {
 			return err
 		}

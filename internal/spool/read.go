@@ -99,21 +99,28 @@ func (r *Reader) Content(id string) (mail.Content, func(), error) {
 		return nil, nil, fmt.Errorf("%w: %q", ErrNotFound, id)
 	}
 	for _, kind := range kinds() {
-		f, err := os.Open(r.path(kind, id, dataExt))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+		c, release, err := r.content(kind, id)
+		if !errors.Is(err, ErrNotFound) {
+			return c, release, err
 		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("spool: %w", err)
-		}
-		b, release, err := fileBytes(f)
-		f.Close()
-		if err != nil {
-			return nil, nil, fmt.Errorf("spool: %s: %w", f.Name(), err)
-		}
-		return mail.Content{b}, release, nil
 	}
 	return nil, nil, fmt.Errorf("%w: %s", ErrNotFound, id)
+}
+
+func (r *Reader) content(kind, id string) (mail.Content, func(), error) {
+	f, err := os.Open(r.path(kind, id, dataExt))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("%w: the data of %s", ErrNotFound, id)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("spool: %w", err)
+	}
+	defer f.Close()
+	b, release, err := fileBytes(f)
+	if err != nil {
+		return nil, nil, fmt.Errorf("spool: %s: %w", f.Name(), err)
+	}
+	return mail.Content{b}, release, nil
 }
 
 // fileBytes returns all of f, mapped when it is large. The mapping outlives f.

@@ -15,9 +15,44 @@ type roomCache struct {
 	err   error
 }
 
-// Room returns ErrFull when the free disk is below the reserve, for a 452 before DATA. It is cheap: the file system is asked
-// at most once a second.
-func (s *Spool) Room() error { return s.roomFor(0, s.o.DiskReserve) }
+// Room returns ErrFull when the free disk is below the reserve or the spool is at its limits, for a 452 before DATA. It is
+// cheap: the file system is asked at most once a second, and what the spool holds is counted along.
+func (s *Spool) Room() error { return s.roomForNew(0) }
+
+// roomForNew is the question of mail that is not let in yet.
+func (s *Spool) roomForNew(size int64) error {
+	if err := s.limits(size); err != nil {
+		return err
+	}
+	return s.roomFor(size, s.o.DiskReserve)
+}
+
+// Used returns how many entries the spool holds and how many octets their data have.
+func (s *Spool) Used() (mails, octets int64) { return s.mails.Load(), s.octets.Load() }
+
+// count follows what is put and removed.
+func (s *Spool) count(mails, octets int64) {
+	s.mails.Add(mails)
+	s.octets.Add(octets)
+}
+
+// SetLimits changes what Options said; zero values mean no limit.
+func (s *Spool) SetLimits(octets, mails int64) {
+	s.mostOctets.Store(octets)
+	s.mostMails.Store(mails)
+}
+
+// limits looks at the limits of the spool. Mail that was let in may go over them: its Put is not asked.
+func (s *Spool) limits(size int64) error {
+	mails, octets := s.Used()
+	switch most, limit := s.mostMails.Load(), s.mostOctets.Load(); {
+	case most > 0 && mails >= most:
+		return fmt.Errorf("%w: it holds %d mails, its limit is %d", ErrFull, mails, most)
+	case limit > 0 && octets+size >= limit:
+		return fmt.Errorf("%w: it holds %d octets, its limit is %d", ErrFull, octets, limit)
+	}
+	return nil
+}
 
 func (s *Spool) roomFor(size, reserve int64) error {
 	free, err := s.free()

@@ -29,6 +29,8 @@ const (
 // Options of Open. Zero values: no reserve, the system's clock, no log.
 type Options struct {
 	DiskReserve int64 // octets of free disk below which Room says ErrFull
+	MostOctets  int64 // of data in the spool, from which on Room says ErrFull; 0: no limit
+	MostMails   int64 // entries in the spool, from which on Room says ErrFull; 0: no limit
 	Now         func() time.Time
 	Log         *slog.Logger
 	// FreeDisk returns the octets that may still be written under dir; nil asks the file system.
@@ -45,6 +47,9 @@ type Spool struct {
 	lock  *os.File
 	dirs  map[string]*DirSync
 	names atomic.Uint64 // makes names in tmp unique
+
+	mails, octets         atomic.Int64 // what it holds
+	mostMails, mostOctets atomic.Int64
 
 	mu       sync.Mutex
 	problems []Problem
@@ -76,6 +81,7 @@ func Open(dir string, o Options) (*Spool, error) {
 		o.FS = disk.OS{}
 	}
 	s := &Spool{Reader: Reader{dir: dir}, o: o, dirs: map[string]*DirSync{}}
+	s.SetLimits(o.MostOctets, o.MostMails)
 	if err := s.open(); err != nil {
 		s.Close()
 		return nil, err
@@ -224,6 +230,7 @@ func (s *Spool) inspect(kind, id string) {
 		s.problem(name, err)
 		return
 	}
+	s.count(1, e.Size)
 	st, err := os.Stat(s.path(kind, id, dataExt))
 	switch {
 	case err != nil:

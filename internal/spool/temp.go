@@ -25,7 +25,7 @@ type Temp struct {
 
 // Temp makes one. hint is the expected size in octets, 0 when not known. ErrFull when that would go below the reserve.
 func (s *Spool) Temp(hint int64) (*Temp, error) {
-	if err := s.roomFor(max(hint, 0), s.o.DiskReserve); err != nil {
+	if err := s.roomForNew(max(hint, 0)); err != nil {
 		return nil, err
 	}
 	f, err := s.nameless()
