@@ -51,7 +51,7 @@ func TestExamples(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		if len(c.Domains) != 1 || len(c.Domains[0].Routes) != 1 || c.Section("dnsbl").Empty() {
+		if len(c.Domains) != 1 || len(c.Domains[0].Backends) == 0 {
 			t.Errorf("%s: %+v", f, c.Domains)
 		}
 	}
