@@ -24,11 +24,19 @@ type fakeServer struct {
 	cut    int    // octets of data after which the connection is dropped; 0: never
 	stall  int    // octets of data after which nothing is read any more
 	refuse error  // of dialing
+	user   string // who may log in, with the password "open sesame"; "" refuses everybody
+	lie    bool   // the server's last SCRAM message is wrong
+	mute   bool   // the server leaves out its last SCRAM message
+	proxy  bool   // a PROXY header comes first
+	most   int    // connections at a time; above it the banner is 421; 0: any number
 
 	mu        sync.Mutex
 	mails     []received
 	log       []string // every command
 	conns     int
+	open      int
+	peak      int
+	headers   []string // PROXY headers
 	asked     int
 	truncated int
 }
@@ -50,8 +58,13 @@ func (s *fakeServer) dial(ctx context.Context) (net.Conn, error) {
 	s.conns++
 	client, server := net.Pipe()
 	go s.serve(server)
-	return client, nil
+	return addressed{client}, nil
 }
+
+// addressed is a pipe that says where it leads.
+type addressed struct{ net.Conn }
+
+func (addressed) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 25} }
 
 type fakeConn struct {
 	s    *fakeServer
@@ -63,7 +76,15 @@ type fakeConn struct {
 func (s *fakeServer) serve(nc net.Conn) {
 	c := &fakeConn{s: s, nc: nc, r: bufio.NewReaderSize(nc, 128<<10)}
 	defer func() { c.nc.Close() }()
+	if s.proxy && !c.header() {
+		return
+	}
 	banner := s.banner
+	if !s.enter() {
+		c.say("421 4.3.2 The maximum number of concurrent connections has exceeded a limit, closing transmission channel")
+		return
+	}
+	defer s.leave()
 	if banner == "" {
 		banner = "220 fake ESMTP"
 	}
@@ -153,6 +174,15 @@ func (c *fakeConn) command(verb, line, answer string) bool {
 	case "RSET":
 		c.mail = received{}
 		return c.say(or(answer, "250 ok"))
+	case "AUTH":
+		return c.auth(line, answer)
+	case "XCLIENT":
+		c.mail = received{}
+		return c.say(or(answer, "220 fake ESMTP again"))
+	case "XFORWARD":
+		return c.say(or(answer, "250 ok"))
+	case "BDAT":
+		return c.chunk(line, answer)
 	case "QUIT":
 		c.say("221 bye")
 		return false
@@ -184,6 +214,11 @@ func (c *fakeConn) data() bool {
 		b.WriteString(strings.TrimPrefix(line, "."))
 	}
 	c.mail.data = b.String()
+	return c.took()
+}
+
+// took answers for a complete mail.
+func (c *fakeConn) took() bool {
 	answers := 1
 	if c.s.lmtp {
 		answers = len(c.mail.rcpts)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sekimori/internal/mail"
@@ -30,9 +31,10 @@ type pool struct {
 	apart bool // a connection serves one client only (tellProxy)
 
 	mu      sync.Mutex
-	limit   int       // of slots at present; at most max
-	changed time.Time // when limit last was
-	idle    []*client // the last one was used last
+	era     atomic.Int32 // how often the pool was shrunk
+	limit   int          // of slots at present; at most max
+	changed time.Time    // when limit last was
+	idle    []*client    // the last one was used last
 	live    map[*client]struct{}
 	slots   int // connections that exist or are being made
 	waiters []chan grant
@@ -213,17 +215,17 @@ func (p *pool) flush() {
 	p.mu.Unlock()
 }
 
-// shrink halves how many connections there may be, once for all that were begun before it. It returns whether the pool had its full
-// size until now, and how many connections stand.
-func (p *pool) shrink(begun time.Time) (first bool, standing int) {
+// shrink halves how many connections there may be, once for all that were begun in one era. It returns whether the pool had its full
+// size until now, and how many connections stand or are being made.
+func (p *pool) shrink(era int32) (first bool, others int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.changed.IsZero() || begun.After(p.changed) {
+	if p.era.CompareAndSwap(era, era+1) {
 		first = p.limit == p.max
 		p.limit = max(p.limit/2, 1)
 		p.changed = time.Now()
 	}
-	return first, len(p.live)
+	return first, p.slots
 }
 
 // grow allows one connection more when the last change was a minute ago, and reports whether the pool has its full size again.

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync/atomic"
@@ -61,7 +62,7 @@ func (b *smtpBackend) offers() (caps, bool) {
 
 func (b *smtpBackend) send(ctx context.Context, j *job, before, until time.Time) result {
 	for try := 0; ; try++ {
-		begun := time.Now()
+		era := b.pool.era.Load()
 		c, res := b.connection(ctx, before, try > 0, j.client)
 		if c == nil {
 			return res
@@ -73,7 +74,7 @@ func (b *smtpBackend) send(ctx context.Context, j *job, before, until time.Time)
 		}
 		if !x.stale && try < crowdTries && x.said421() {
 			b.pool.drop(c)
-			if b.crowded(begun) {
+			if b.crowded(era) {
 				continue
 			}
 			return result{backend: b.url, fault: unwell, err: x.err}
@@ -142,7 +143,7 @@ func (b *smtpBackend) answer(f *flight, until time.Time) result {
 func (b *smtpBackend) connection(ctx context.Context, before time.Time, fresh bool, who mail.Client) (*client, result) {
 	var err error
 	for try := 0; ; try++ {
-		begun := time.Now()
+		era := b.pool.era.Load()
 		var c *client
 		if c, err = b.pool.get(ctx, before, fresh, who); c != nil {
 			return c, result{}
@@ -153,10 +154,13 @@ func (b *smtpBackend) connection(ctx context.Context, before time.Time, fresh bo
 			}
 		}
 		// Where other connections of ours stand, there are too many, and one of them will be free soon.
-		if try >= crowdTries || !is421(err) || !b.crowded(begun) {
+		if !is421(err) || !b.crowded(era) {
 			break
 		}
-		fresh = false
+		if fresh = false; try >= crowdTries {
+			err = fmt.Errorf("%w: %w", errBusy, err)
+			break
+		}
 	}
 	res := result{backend: b.url, fault: unwell, err: err}
 	var step *stepError

@@ -30,17 +30,17 @@ func isLogin(err error) bool {
 	return errors.As(err, &l)
 }
 
-// crowded notes that the server has turned away a connection that was begun then, and reports whether other connections stand,
-// so that waiting for one of them makes sense.
-func (b *smtpBackend) crowded(begun time.Time) bool {
-	first, standing := b.pool.shrink(begun)
+// crowded notes that the server has turned away a connection that was begun in that era of the pool, and reports whether there are
+// other connections, so that waiting for one of them makes sense.
+func (b *smtpBackend) crowded(era int32) bool {
+	first, others := b.pool.shrink(era)
 	if first {
 		b.count.Shrunk.Add(1)
 		b.log.Warn("relay: the backend takes fewer connections than max_connections; for now it gets half as many",
 			"backend", b.name(), "max_connections", b.pool.max)
 		b.warn("backend "+b.name()+" connections", "turns connections away (421) before max_connections is reached; fewer are made for now")
 	}
-	return standing > 0
+	return others > 0
 }
 
 // reap is called once a second.

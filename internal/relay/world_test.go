@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"sekimori/internal/config"
+	"sekimori/internal/dns"
 	"sekimori/internal/ledger"
 	"sekimori/internal/mail"
 	"sekimori/internal/spool"
@@ -29,6 +31,8 @@ type world struct {
 	cfg     *config.Config
 	servers map[string]*fakeServer // by host:port
 	free    int64
+	names   dns.Resolver
+	log     logged
 	stop    func()
 
 	onFailed  func(Failure) (Fate, error) // nil: a hold
@@ -36,6 +40,7 @@ type world struct {
 
 	mu     sync.Mutex
 	failed []Failure
+	warned map[string]string // standing warnings by cause
 }
 
 // run makes the world of the given backends (s1.test:25 and so on, of the domain example.jp) and runs test in it.
@@ -77,7 +82,8 @@ func (w *world) start(dir string) {
 		w.t.Fatal(err)
 	}
 	w.relay, err = New(Options{
-		Config: w.cfg, Spool: w.spool, Ledger: w.ledger, Log: slog.New(slog.NewTextHandler(w.t.Output(), nil)),
+		Config: w.cfg, Spool: w.spool, Ledger: w.ledger, Log: slog.New(slog.NewTextHandler(io.MultiWriter(w.t.Output(), &w.log), &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Resolver: w.names, Warn: w.warn,
 		Rand: func() float64 { return 0.5 },
 		Dial: func(ctx context.Context, _, addr string) (net.Conn, error) {
 			if s := w.servers[addr]; s != nil {
@@ -108,8 +114,59 @@ func (w *world) start(dir string) {
 	synctest.Wait()
 }
 
+func (w *world) warn(cause, message string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.warned == nil {
+		w.warned = map[string]string{}
+	}
+	w.warned[cause] = message
+}
+
+func (w *world) warning(cause string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.warned[cause]
+}
+
+// logged is what the relay has logged.
+type logged struct {
+	mu  sync.Mutex
+	buf strings.Builder
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// restart makes the relay anew with another description of the first backend.
+func (w *world) restart(change func(b *config.Backend)) {
+	w.t.Helper()
+	dir := w.spool.Dir()
+	w.finish()
+	synctest.Wait()
+	for _, s := range w.servers {
+		s.set(func() { s.log, s.headers, s.conns = nil, nil, 0 })
+	}
+	change(&w.cfg.Domains[0].Backends[0])
+	w.start(dir)
+}
+
 // end closes everything, at once.
 func (w *world) end() {
+	w.finish()
+	time.Sleep(2 * time.Hour) // lets the scripted servers end
+}
+
+func (w *world) finish() {
 	w.stop()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -118,7 +175,6 @@ func (w *world) end() {
 	w.spool.Close()
 	w.ledger.Close()
 	w.ledger = nil
-	time.Sleep(2 * time.Hour) // lets the scripted servers end
 }
 
 // balance compares the ledger with the spool: what is open in one waits in the other.
