@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -110,20 +111,35 @@ func TestOldConnection(t *testing.T) {
 // nameServer answers for mail1.test as it is told.
 type nameServer struct {
 	dns.Resolver
+	mu    sync.Mutex
 	addrs []netip.Addr
 	err   error
 	hang  bool
 }
 
 func (n *nameServer) LookupNetIP(ctx context.Context, _, host string) ([]netip.Addr, error) {
-	if n.hang {
+	n.mu.Lock()
+	hang := n.hang
+	n.mu.Unlock()
+	if hang {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if host != "mail1.test" {
 		return nil, errors.New("asked for " + host)
 	}
 	return n.addrs, n.err
+}
+
+func (n *nameServer) answer(addrs ...string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.addrs, n.err, n.hang = nil, nil, false
+	for _, a := range addrs {
+		n.addrs = append(n.addrs, netip.MustParseAddr(a))
+	}
 }
 
 // TestNameThatDoesNotResolve: whatever the resolver says, the mail is queued, and delivered once there is an address.
@@ -148,16 +164,16 @@ func TestNameThatDoesNotResolve(t *testing.T) {
 				time.Sleep(time.Hour)
 				w.want("queue", w.queued(), "m queued x=waiting")
 				w.wantInt("failed", len(w.failed), 0)
-				n.addrs, n.err, n.hang = []netip.Addr{netip.MustParseAddr("192.0.2.1")}, nil, false
+				n.answer("192.0.2.1")
 				time.Sleep(2 * time.Minute)
 				w.want("queue", w.queued(), "")
 				w.wantInt("mails", len(s.got()), 1)
 
-				n.addrs = []netip.Addr{netip.MustParseAddr("192.0.2.9")}
+				n.answer("192.0.2.9")
 				time.Sleep(time.Minute)
 				w.want("after the address has changed", w.deliver("n", "x@example.jp"), "delivered")
 				w.wantInt("mails at the new one", len(moved.got()), 1)
-				n.addrs = []netip.Addr{netip.MustParseAddr("192.0.2.77"), netip.MustParseAddr("192.0.2.1")}
+				n.answer("192.0.2.77", "192.0.2.1")
 				time.Sleep(time.Minute)
 				w.want("the first address is dead", w.deliver("o", "x@example.jp"), "delivered")
 				w.wantInt("mails", len(s.got()), 2)

@@ -143,7 +143,9 @@ func TestProxy(t *testing.T) {
 				w.want("state", w.from("m", c, "x@example.jp"), "delivered")
 			}
 			s.set(func() { w.want(mode, strings.Join(s.headers, "\n"), want) })
-			w.wantInt("at a time", s.peak, 2)
+			if s.peak > 3 { // a connection that is given up says QUIT beside the next one
+				t.Errorf("%d connections at a time", s.peak)
+			}
 			w.wantInt("mails", len(s.got()), 4)
 		})
 	}
