@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,7 @@ type copied struct {
 	mu    sync.Mutex
 	fresh map[string]freshEntry // found by asking, until the copy has it
 	err   error                 // of the last fetch
+	odd   []string              // the problems of the last full list and of the changes since
 	next  time.Time
 	wait  time.Duration // after a failure
 
@@ -245,12 +247,30 @@ func (c *copied) fetch(ctx context.Context, force bool) (err error) {
 	c.live.forget()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.noteProblems(b)
 	for k, f := range c.fresh {
 		if f.at.Before(begun) {
 			delete(c.fresh, k)
 		}
 	}
 	return err
+}
+
+// noteProblems keeps what a batch says could not be understood, and warns of it once. The lock is held.
+func (c *copied) noteProblems(b Batch) {
+	if b.Full {
+		c.odd = nil
+	}
+	for _, p := range b.Problems {
+		if len(c.odd) < maxTold && !slices.Contains(c.odd, p) {
+			c.odd = append(c.odd, p)
+		}
+	}
+	message := ""
+	if len(c.odd) > 0 {
+		message = fmt.Sprintf("%d values are not understood and left out, the first: %s", len(c.odd), c.odd[0])
+	}
+	c.o.Warn("recipients."+c.name+".values", message)
 }
 
 // shrunk refuses a copy that has lost most of its entries: a right that was taken away looks like that, and an error is no
@@ -283,5 +303,6 @@ func (c *copied) status() Status {
 	if c.err != nil {
 		st.Error = c.err.Error()
 	}
+	st.Problems = slices.Clone(c.odd)
 	return st
 }

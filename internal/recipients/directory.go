@@ -32,7 +32,7 @@ type Timing struct {
 // Options is what a Directory is made of. Only Config must be set.
 type Options struct {
 	Config *config.Config
-	// Open opens the source of ldap:NAME and sql:NAME; nil: OpenSource.
+	// Open opens the source of ldap:NAME and sql:NAME; nil: as OpenSource does.
 	Open func(cfg *config.Config, kind, name string) (Source, Timing, error)
 	// Asker asks backends, for callout; nil: they are never reached.
 	Asker Asker
@@ -89,9 +89,6 @@ func New(o Options) (*Directory, error) {
 }
 
 func (o *Options) complete() {
-	if o.Open == nil {
-		o.Open = OpenSource
-	}
 	if o.Accounts == nil {
 		o.Accounts = getent
 	}
@@ -109,6 +106,9 @@ func (o *Options) complete() {
 	}
 	if o.Random == nil {
 		o.Random = rand.IntN
+	}
+	if o.Open == nil {
+		o.Open = OpenSource(Deps{Log: o.Log, Now: o.Now})
 	}
 }
 

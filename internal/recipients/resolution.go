@@ -61,6 +61,8 @@ type Status struct {
 	Stale   bool      `json:"stale,omitempty"`   // the copy is too old to say that somebody is unknown
 	Error   string    `json:"error,omitempty"`   // what the place said last, when it did not answer
 	Accepts []string  `json:"accepts,omitempty"` // callout: the domains for which the backend accepts every address
+	// Problems are what the last full list held but could not be understood, and what changes since then added.
+	Problems []string `json:"problems,omitempty"`
 }
 
 // record is what a place has about one address.

@@ -55,6 +55,9 @@ func (s Status) Words(now time.Time) string {
 	for _, name := range s.Accepts {
 		parts = append(parts, "the backend accepts every address of "+name)
 	}
+	if n := len(s.Problems); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d values not understood, the first: %s", n, s.Problems[0]))
+	}
 	if s.Error != "" {
 		parts = append(parts, "last error: "+s.Error)
 	}
