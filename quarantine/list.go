@@ -19,7 +19,7 @@ import (
 // Query says which mails to list. Zero fields do not restrict.
 type Query struct {
 	ID           string
-	Rcpt         string    // the whole address of a recipient, or a part of it
+	Rcpt         string    // the whole address of a recipient or of one for whom it stands, or a part of it
 	From         string    // a part of the envelope or header sender
 	Subject      string    // a part; case and width do not matter
 	Class        string    // the whole class
@@ -217,5 +217,5 @@ func (f *filter) match(i *Item, pos *cursor) bool {
 	case !f.All && f.ID == "" && !i.Open():
 		return false
 	}
-	return f.rcpt == "" || slices.ContainsFunc(i.Rcpts, func(a mail.Address) bool { return strings.Contains(fold(a.String()), f.rcpt) })
+	return f.rcpt == "" || slices.ContainsFunc(i.everybody(), func(a mail.Address) bool { return strings.Contains(fold(a.String()), f.rcpt) })
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -104,20 +103,8 @@ func (r *record) changed() time.Time {
 	return last
 }
 
-// pick returns the mail's own recipients among those asked for; all when none was asked for.
-func (m *meta) pick(want []mail.Address) ([]mail.Address, error) {
-	if len(want) == 0 {
-		return m.Rcpts, nil
-	}
-	var list []mail.Address
-	for _, w := range want {
-		i := slices.IndexFunc(m.Rcpts, func(a mail.Address) bool { return a.Key() == w.Key() })
-		if i < 0 {
-			return nil, fmt.Errorf("%w: %s is not for %s", ErrNotFound, m.ID, w)
-		}
-		list = append(list, m.Rcpts[i])
-	}
-	return list, nil
+func notFor(id string, a mail.Address) error {
+	return fmt.Errorf("%w: %s is not for %s", ErrNotFound, id, a)
 }
 
 // cleanBy makes a name fit for a header field and for a state.

@@ -52,7 +52,7 @@ func (q *Store) save(ctx context.Context, h *Held, p *packed, states map[string]
 	// One round trip, but only the commit counts: from its success on the mail is safe.
 	pipe := c.Pipeline()
 	commit := q.scripts.commit.Eval(ctx, pipe, []string{mailKey(h.ID), headKey(h.ID)}, args...)
-	q.index(ctx, pipe, h.ID, h.Rcpts, h.Time, until)
+	q.index(ctx, pipe, h.ID, h.everybody(), h.Time, until)
 	pipe.IncrBy(ctx, usedKey, octets) // an estimate between two repairs
 	_, err = pipe.Exec(ctx)
 	if cerr := commit.Err(); cerr != nil {
@@ -81,7 +81,7 @@ func (q *Store) index(ctx context.Context, pipe store.Pipeliner, id string, rcpt
 
 func (q *Store) reindex(ctx context.Context, r *record) error {
 	pipe := q.o.Store.Client().Pipeline()
-	q.index(ctx, pipe, r.ID, r.Rcpts, r.Time, r.Until)
+	q.index(ctx, pipe, r.ID, r.everybody(), r.Time, r.Until)
 	_, err := pipe.Exec(ctx)
 	return err
 }

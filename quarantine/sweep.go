@@ -171,9 +171,11 @@ func (q *Store) mend(ctx context.Context, records []*record) error {
 		if r.fin {
 			continue
 		}
+		for _, a := range r.everybody() {
+			pipe.ZAddNX(ctx, rcptIndex(a), store.Z{Score: float64(r.Time.UnixMilli()), Member: r.ID})
+			pipe.PExpireAt(ctx, rcptIndex(a), now.Add(q.o.Retention+backstop))
+		}
 		for _, s := range r.rcpts() {
-			pipe.ZAddNX(ctx, rcptIndex(s.Rcpt), store.Z{Score: float64(r.Time.UnixMilli()), Member: r.ID})
-			pipe.PExpireAt(ctx, rcptIndex(s.Rcpt), now.Add(q.o.Retention+backstop))
 			if s.State == StateReleasing {
 				pipe.ZAddNX(ctx, requestsKey, store.Z{Score: float64(s.At.UnixMilli()), Member: r.ID})
 			}

@@ -32,6 +32,7 @@ func (s *server) holdUndeliverable(ctx context.Context, f relay.Failure) (relay.
 		h.Rcpts = append(h.Rcpts, r.Addr)
 		h.Reasons = append(h.Reasons, mail.Counted{Name: "UNDELIVERABLE", Evidence: []mail.Evidence{{Key: "rcpt", Value: r.Addr.String()}, {Key: "reply", Value: r.Reply.String()}}})
 	}
+	h.Owners = s.rcpts.Owners(h.Rcpts)
 	h.ID = fmt.Sprintf("%s.u%x", f.Entry.ID, sum.Sum64())
 	err := s.keeper.Hold(ctx, h)
 	s.log.Warn("undeliverable", "id", f.Entry.ID, "held_as", h.ID, "from", f.Entry.From.String(), "rcpts", len(f.Rcpts), "err", err)
