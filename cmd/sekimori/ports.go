@@ -37,7 +37,10 @@ func (r relayPort) Queue(ctx context.Context, e front.Envelope) error {
 }
 
 func toRelay(e front.Envelope) relay.Envelope {
-	return relay.Envelope{ID: e.ID, From: e.From, Rcpts: e.Rcpts, Content: e.Content, EightBit: e.EightBit, UTF8: e.UTF8, Client: e.Client}
+	return relay.Envelope{
+		ID: e.ID, From: e.From, Rcpts: e.Rcpts, Content: e.Content, EightBit: e.EightBit, UTF8: e.UTF8, Client: e.Client,
+		Meta: e.Meta, Lane: e.Lane,
+	}
 }
 
 type keeperPort struct{ *quarantine.Store }
@@ -64,7 +67,8 @@ func (t temp) Map() ([]byte, error) { return t.Bytes() }
 type releaser struct{ relay *relay.Relay }
 
 func (r releaser) Queue(ctx context.Context, m quarantine.Release) error {
-	err := r.relay.Queue(ctx, relay.Envelope{ID: m.ID, From: m.From, Rcpts: m.Rcpts, Content: m.Content, EightBit: m.EightBit, UTF8: m.UTF8})
+	err := r.relay.Queue(ctx, relay.Envelope{ID: m.ID, From: m.From, Rcpts: m.Rcpts, Content: m.Content, EightBit: m.EightBit, UTF8: m.UTF8,
+		Meta: mail.Origin{Kind: mail.KindRelease}.Encode()})
 	if errors.Is(err, spool.ErrExists) {
 		return nil // handed over before, by a process that was killed before it could say so
 	}

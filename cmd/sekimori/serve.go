@@ -142,7 +142,7 @@ func (s *server) openDelivery() error {
 	if s.relay, err = relay.New(relay.Options{Config: cfg, Spool: s.spool, Resolver: s.names, Log: s.log, Warn: s.warn.set}); err != nil {
 		return err
 	}
-	s.relay.OnFailed = s.holdUndeliverable
+	s.relay.OnFailed, s.relay.OnDelayed = s.undeliverable, s.delayed
 	s.keeper, err = quarantine.New(quarantine.Options{
 		Store: s.store, Spool: s.spool, Deliverer: releaser{s.relay}, Node: cfg.Hostname, Retention: cfg.Quarantine.Retention.D(),
 		Quota: int64(cfg.Quarantine.Quota), Route: s.relay.Route, Warn: s.warn.set, Log: s.log,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,10 +20,11 @@ type gateway struct {
 }
 
 type gatewayOptions struct {
-	zone  string
-	on    []string // checks that are on; nil: all
-	rules string   // one rule file
-	extra string   // further configuration
+	zone    string
+	on      []string // checks that are on; nil: all
+	rules   string   // one rule file
+	extra   string   // further configuration
+	backend string   // empty: the Maildir
 }
 
 func startGateway(t *testing.T, o gatewayOptions) *gateway {
@@ -45,12 +47,12 @@ proxy_protocol_from = ["127.0.0.1"]
 [[domain]]
 names = ["example.test"]
 recipients = "any"
-backends = ["maildir:%s"]
+backends = ["%s"]
 [dns]
 servers = ["%s"]
 timeout = "300ms"
 %s
-`, g.maildir, g.zone.addr, o.extra))
+`, cmp.Or(o.backend, "maildir:"+g.maildir), g.zone.addr, o.extra))
 	if o.on != nil {
 		for _, c := range allChecks {
 			if !strings.Contains(" "+strings.Join(o.on, " ")+" ", " "+c+" ") {

@@ -33,6 +33,7 @@ var may = map[string][]string{
 	"quarantine":          {"internal/store", "internal/spool", "internal/mime", "internal/config"},
 	"internal/gate":       {"filters", "rules"},
 	"internal/ledger":     {"internal/disk"},
+	"internal/bounce":     {"internal/mime"},
 	"internal/recipients": {"internal/config"},
 	"internal/relay":      {"internal/spool", "internal/config", "internal/dns", "internal/ledger"},
 	"internal/front":      {"internal/recipients", "internal/gate", "internal/relay", "quarantine", "internal/spool", "internal/config", "internal/mime", "internal/dns"},

@@ -41,6 +41,7 @@ type disposal struct {
 	content mail.Content
 	trace   trace
 	eight   bool
+	origin  mail.Origin
 	parts   int // IDs given out
 	kept    int // recipients whose copy is safe: held or in the spool
 }
@@ -61,6 +62,7 @@ func (s *Server) dispose(ctx context.Context, w *wire, tx *transaction) mail.Rep
 	}
 	d := &disposal{
 		s: s, w: w, tx: tx, content: kept(tx.message, w.set.cfg.Hostname), trace: s.newTrace(w, tx), eight: tx.eightBit(),
+		origin: mail.OriginOf(tx.judging.Transaction(), s.now()),
 	}
 	for _, b := range d.batches(isHeld) {
 		if err := d.hold(ctx, b); err != nil {
@@ -177,6 +179,7 @@ func (d *disposal) envelope(b *batch) Envelope {
 	return Envelope{
 		ID: d.nextID(), From: d.tx.from, Rcpts: d.addresses(b.at), Content: content, EightBit: d.eight, UTF8: d.tx.params.UTF8,
 		Client: d.tx.client(d.w),
+		Meta:   d.origin.Encode(),
 	}
 }
 

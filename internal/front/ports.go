@@ -91,6 +91,8 @@ type Envelope struct {
 	EightBit bool
 	UTF8     bool
 	Client   mail.Client // for a backend that wants to know
+	Meta     []byte      // mail.Origin in JSON
+	Lane     string
 }
 
 // Answer is what became of one recipient. The fields are those of relay.Answer.

@@ -97,6 +97,7 @@ func (p *parcel) note(to []int, answers []answer) {
 	for k, i := range to {
 		c := &p.e.Rcpts[i]
 		c.Attempts++
+		c.By, c.At = p.backend, p.r.o.Now()
 		switch a := answers[k]; a.state {
 		case delivered:
 			c.Status, c.Last = spool.Delivered, ""
@@ -291,6 +292,7 @@ func (p *parcel) arrive(answers []answer) {
 		if c.Status != spool.Inflight {
 			continue
 		}
+		c.At = p.r.o.Now()
 		switch a.state {
 		case delivered:
 			c.Status, c.Last = spool.Delivered, ""

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"strconv"
@@ -48,6 +47,9 @@ func (b *builder) lanes(rt *router, c *config.Config) (err error) {
 	}
 	return err
 }
+
+// Config returns the configuration that is in force.
+func (r *Relay) Config() *config.Config { return r.config() }
 
 func (r *Relay) lifetimeOf(lane string) time.Duration {
 	if lane == LaneJournal {
@@ -167,7 +169,8 @@ func (p *parcel) warn() {
 	f := Failure{Entry: p.e, Content: p.content}
 	for _, i := range p.waiting() {
 		c := &p.e.Rcpts[i]
-		f.Rcpts = append(f.Rcpts, FailedRcpt{c.Addr, delayReply(c.Last)})
+		reply, own := delayReply(c.Last)
+		f.Rcpts = append(f.Rcpts, FailedRcpt{c.Addr, reply, own, c.By, c.At})
 	}
 	st, err := p.r.notice(p.r.OnDelayed(p.r.base, f))
 	if err != nil {
@@ -178,9 +181,9 @@ func (p *parcel) warn() {
 }
 
 // delayReply is why a mail still waits, as a reply: that of the backend, or that there was none.
-func delayReply(last string) mail.Reply {
+func delayReply(last string) (r mail.Reply, own bool) {
 	if l, ok := parseLine([]byte(last)); ok && l.code >= 400 {
-		return parseWords(last)
+		return parseWords(last), false
 	}
-	return mail.Transient(451, 4, 1, cmp.Or(last, "the mail server does not answer"))
+	return mail.Transient(451, 4, 1, "the mail server does not answer"), true
 }

@@ -80,6 +80,9 @@ type Fate struct {
 type FailedRcpt struct {
 	Addr  mail.Address
 	Reply mail.Reply
+	Own   bool      // the reply is no mail server's: the time was up, or nobody answered
+	By    string    // URL of the backend that said it; empty: not known
+	At    time.Time // when it said so; zero: not known
 }
 
 // Counters count since the start. They are only added to.

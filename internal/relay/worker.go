@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"sekimori/internal/mail"
@@ -260,7 +261,7 @@ func (p *parcel) expire() bool {
 	list := p.waiting()
 	for _, i := range list {
 		c := &p.e.Rcpts[i]
-		why := "delivery time expired"
+		why := timeIsUp
 		if c.Last != "" {
 			why += "; last: " + c.Last
 		}
@@ -280,6 +281,8 @@ func (p *parcel) failed() bool {
 	return false
 }
 
+const timeIsUp = "delivery time expired" // in words of ours
+
 // report hands those who failed to OnFailed. The notice is to be committed once the entry is written.
 func (p *parcel) report() (changed bool, notice *Staged) {
 	f := Failure{Entry: p.e, Content: p.content}
@@ -287,7 +290,7 @@ func (p *parcel) report() (changed bool, notice *Staged) {
 	for i := range p.e.Rcpts {
 		if c := &p.e.Rcpts[i]; c.Status == spool.Failed && !c.Done {
 			list = append(list, i)
-			f.Rcpts = append(f.Rcpts, FailedRcpt{c.Addr, parseWords(c.Last)})
+			f.Rcpts = append(f.Rcpts, FailedRcpt{c.Addr, parseWords(c.Last), strings.Contains(c.Last, timeIsUp), c.By, c.At})
 		}
 	}
 	if len(list) == 0 {

@@ -51,6 +51,8 @@ type Rcpt struct {
 	Done     bool         `json:"done,omitempty"` // nothing is left to do for this recipient
 	End      string       `json:"end,omitempty"`  // once done: what became of it, as the ledger calls it
 	Detail   string       `json:"detail,omitempty"`
+	By       string       `json:"by,omitempty"` // the backend that said Last, by its URL
+	At       time.Time    `json:"at,omitzero"`  // when it was said
 }
 
 // Entry is the envelope of one mail in the spool. Meta belongs to whoever made the entry.
