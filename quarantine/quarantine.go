@@ -94,6 +94,7 @@ type Options struct {
 	Retention time.Duration // default 14 days
 	Quota     int64         // octets in the store; 0: none
 	OnEnd     func(End)     // optional; called at least once per end
+	Recorder  Recorder      // optional
 	Warn      func(key, message string)
 	Log       *slog.Logger
 	Now       func() time.Time
@@ -220,16 +221,16 @@ func (q *Store) Hold(ctx context.Context, h Held) error {
 	}
 	if err != nil {
 		q.o.Log.Warn("quarantine: the store did not take a mail, it is held on the disk", "id", h.ID, "error", err)
-		return q.putPending(&h, false)
+		if err := q.putPending(&h, false); err != nil {
+			return err
+		}
+		return q.note(ctx, &h, true, false)
 	}
 	if q.o.Store.Durable(sctx) {
-		return nil
+		return q.note(sctx, &h, false, true)
 	}
-	err = q.putPending(&h, true)
-	if err != nil {
-		// It will not be acknowledged and comes again: the copy in the store must not be shown beside that one.
-		_, merr := q.move(sctx, h.ID, StateHeld+"|", encodeState(StateDeleted, q.o.Now(), "not acknowledged"), h.Rcpts)
-		err = errors.Join(err, merr)
+	if err = q.putPending(&h, true); err != nil {
+		return errors.Join(err, q.takeBack(sctx, &h))
 	}
-	return err
+	return q.note(sctx, &h, true, true)
 }

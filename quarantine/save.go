@@ -60,9 +60,12 @@ func (q *Store) save(ctx context.Context, h *Held, p *packed, states map[string]
 	}
 	if err != nil {
 		q.o.Log.Warn("quarantine: the indexes of a mail will be written later", "id", h.ID, "error", err)
-		return nil
+	} else {
+		q.indexed(intent(h.ID, p.hash))
 	}
-	q.indexed(intent(h.ID, p.hash))
+	if n, _ := commit.Int(); n == 0 && limits {
+		return q.again(ctx, h)
+	}
 	return nil
 }
 

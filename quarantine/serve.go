@@ -264,6 +264,13 @@ func releaseID(id, state string, rcpts []mail.Address) string {
 func (q *Store) ended(r *record, rcpts []mail.Address, state, by string, at time.Time) {
 	for _, a := range rcpts {
 		q.o.Log.Info("quarantine: "+state, "id", r.ID, "rcpt", a.String(), "by", by)
-		q.o.OnEnd(End{ID: r.ID, Rcpt: a, State: state, By: by, At: at})
+		e := End{ID: r.ID, Rcpt: a, State: state, By: by, At: at}
+		q.o.OnEnd(e)
+		if q.o.Recorder == nil {
+			continue
+		}
+		if err := q.o.Recorder.Ended(e); err != nil {
+			q.o.Log.Warn("quarantine: an end cannot be written down now; the check does it", "id", r.ID, "rcpt", a.String(), "error", err)
+		}
 	}
 }

@@ -17,6 +17,7 @@ type queueCmd struct {
 	List  queueListCmd  `cmd:"" help:"List mail that waits for a backend."`
 	Show  queueShowCmd  `cmd:"" help:"Show one mail of the queue, or with --raw its octets."`
 	Retry queueRetryCmd `cmd:"" help:"Try mail again now."`
+	Check queueCheckCmd `cmd:"" help:"Compare the ledger with what is kept, and say in words whether anything is missing."`
 }
 
 type queueListCmd struct {

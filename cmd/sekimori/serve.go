@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"sekimori/internal/config"
 	"sekimori/internal/dns"
 	"sekimori/internal/front"
+	"sekimori/internal/ledger"
 	"sekimori/internal/metrics"
 	"sekimori/internal/mime"
 	"sekimori/internal/recipients"
@@ -43,8 +43,10 @@ type server struct {
 
 	metrics *metrics.Registry
 	warn    *warnings
-	store   *store.Store // Redis or the embedded store
-	spool   *spool.Spool // mail on our disk
+	store   *store.Store   // Redis or the embedded store
+	spool   *spool.Spool   // mail on our disk
+	ledger  *ledger.Ledger // what became of mail that was acknowledged and kept
+	audit   audit
 	judge   *judge       // checks and rules
 	names   *dns.Client  // resolves the backends
 	relay   *relay.Relay // to the backends
@@ -99,8 +101,7 @@ func (s *server) open(ctx context.Context) error {
 	if s.store, err = store.Open(ctx, store.Options{Redis: cfg.Redis, DataDir: cfg.DataDir, Log: s.log}); err != nil {
 		return err
 	}
-	s.spool, err = spool.Open(filepath.Join(cfg.DataDir, "spool"), spool.Options{DiskReserve: int64(cfg.Relay.DiskReserve), Log: s.log})
-	if err != nil {
+	if err := s.openSpool(); err != nil {
 		return err
 	}
 	s.judge, err = newJudge(ctx, cfg, judgeOptions{log: s.log, store: s.store, observe: s.metrics.Outcome, warn: s.warn.set})
@@ -123,8 +124,9 @@ func (s *server) open(ctx context.Context) error {
 			return err
 		}
 	}
-	s.health = web.NewHealth(s.spool.Room, s.degraded)
+	s.health = web.NewHealth(s.room, s.degraded)
 	s.gauges()
+	s.ledgerGauges()
 	return nil
 }
 
@@ -139,13 +141,14 @@ func (s *server) openDelivery() error {
 	if s.names, err = dns.New(dns.Options{Servers: servers, Timeout: cfg.DNS.Timeout.D(), Log: s.log}); err != nil {
 		return err
 	}
-	if s.relay, err = relay.New(relay.Options{Config: cfg, Spool: s.spool, Resolver: s.names, Log: s.log, Warn: s.warn.set}); err != nil {
+	if s.relay, err = relay.New(relay.Options{Config: cfg, Spool: s.spool, Resolver: s.names, Ledger: s.ledger, Log: s.log, Warn: s.warn.set}); err != nil {
 		return err
 	}
 	s.relay.OnFailed, s.relay.OnDelayed = s.undeliverable, s.delayed
 	s.keeper, err = quarantine.New(quarantine.Options{
 		Store: s.store, Spool: s.spool, Deliverer: releaser{s.relay}, Node: cfg.Hostname, Retention: cfg.Quarantine.Retention.D(),
 		Quota: int64(cfg.Quarantine.Quota), Route: s.relay.Route, Warn: s.warn.set, Log: s.log,
+		Recorder: recorder{s.ledger},
 	})
 	return err
 }
@@ -166,6 +169,9 @@ func (s *server) serve(ctx, work context.Context) error {
 	if err := s.keeper.Recover(work); err != nil {
 		s.log.Warn("releases cannot be taken up yet", "err", err)
 	}
+	if err := s.adoptHolds(work); err != nil {
+		s.log.Warn("held mail cannot be written into the ledger yet", "err", err)
+	}
 	s.loadLearned(work)
 	s.announce()
 	s.background.Go(func() { s.judge.learner.Run(work) })
@@ -173,6 +179,7 @@ func (s *server) serve(ctx, work context.Context) error {
 	s.background.Go(func() { s.relay.Run(work) })
 	s.background.Go(func() { s.keeper.Run(work) })
 	s.background.Go(func() { s.watchStore(work) })
+	s.background.Go(func() { s.watchLedger(work) })
 	s.background.Go(s.pages.serve)
 	failed := make(chan error, 1)
 	if s.front != nil {
@@ -233,6 +240,9 @@ func (s *server) close() {
 	if s.judge != nil {
 		s.judge.close()
 	}
+	if s.ledger != nil {
+		errs = append(errs, s.ledger.Close())
+	}
 	if s.spool != nil {
 		errs = append(errs, s.spool.Close())
 	}
@@ -260,6 +270,7 @@ func (s *server) watchStore(ctx context.Context) {
 			message = "Redis does not answer: rate limits are not looked at, held mail waits in the spool"
 		}
 		s.warn.set("redis", message)
+		_ = s.room() // for its warning
 	}
 }
 

@@ -192,6 +192,11 @@ type Relay struct {
 	Retry             []Duration `toml:"retry"`              // waits between attempts, the last repeats; default 1m 2m 5m 10m 20m 30m
 	DomainConcurrency int        `toml:"domain_concurrency"` // deliveries from the queue at once per domain; default 0: as many as the backends allow
 	DelayWarning      Duration   `toml:"delay_warning"`      // age at which the sender is told that a mail still waits; default 0: never
+
+	SpoolLimit      Size     `toml:"spool_limit"`       // octets of mail in the spool, from which on new mail is answered 452; default 0: no limit
+	SpoolLimitMails int      `toml:"spool_limit_mails"` // the same for the number of mails; default 0: no limit
+	LedgerRetention Duration `toml:"ledger_retention"`  // how long `queue show` can tell what became of a mail; default 30d
+	LedgerCheck     Duration `toml:"ledger_check"`      // how often serve compares the ledger with what is kept; default 10m
 }
 
 // Quarantine is [quarantine].
@@ -204,6 +209,7 @@ type Quarantine struct {
 
 // Alert is [alert].
 type Alert struct {
+	Lang string   `toml:"lang"` // ja | en; default: both, one below the other
 	Mail []string `toml:"mail"`
 }
 

@@ -40,10 +40,12 @@ func base() *Config {
 		},
 		Degraded: map[string]string{},
 		Relay: Relay{
-			Budget:        Duration(15 * time.Second),
-			LateAnswer:    Duration(10 * time.Minute),
-			QueueLifetime: Duration(5 * 24 * time.Hour),
-			DiskReserve:   256 << 20,
+			Budget:          Duration(15 * time.Second),
+			LateAnswer:      Duration(10 * time.Minute),
+			QueueLifetime:   Duration(5 * 24 * time.Hour),
+			DiskReserve:     256 << 20,
+			LedgerRetention: Duration(30 * 24 * time.Hour),
+			LedgerCheck:     Duration(10 * time.Minute),
 		},
 		Recipients: defaultRecipients(),
 		Quarantine: Quarantine{

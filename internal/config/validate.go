@@ -59,14 +59,8 @@ func (v *validator) run() {
 	v.recipientLimits()
 	v.oneOf("log.format", c.Log.Format, "", "json", "text")
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
-	if len(c.Alert.Mail) > 0 {
-		v.warn("alert.mail", "is not used by this version: warnings stand in the log and the metrics")
-	}
-	for i, a := range c.Alert.Mail {
-		if _, err := mail.ParseAddress(a, false); err != nil {
-			v.fail(at("alert.mail", i), "%q: %v", a, err)
-		}
-	}
+	v.alerts()
+	v.ledger()
 	if c.File != "" || c.Quarantine.KeyFile != "" {
 		c.Quarantine.KeyFile = v.doc.resolve(c.Quarantine.KeyFile)
 		c.Quarantine.Key = v.secret("quarantine.key_file", c.Quarantine.KeyFile)

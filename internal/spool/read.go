@@ -75,21 +75,9 @@ func (r *Reader) load(kind, id string) (Entry, error) {
 // List returns the readable entries of a kind in the order of their IDs; those that cannot be read are told by Problems.
 // Entries that end meanwhile may be among them or not.
 func (r *Reader) List(kind string) ([]Entry, error) {
-	names, err := os.ReadDir(filepath.Join(r.dir, kind))
-	if err != nil {
-		return nil, fmt.Errorf("spool: %w", err)
-	}
 	var list []Entry
-	for _, n := range names {
-		id, ok := strings.CutSuffix(n.Name(), envExt)
-		if !ok || !ValidID(id) {
-			continue
-		}
-		if e, err := r.load(kind, id); err == nil {
-			list = append(list, e)
-		}
-	}
-	return list, nil
+	_, err := r.Walk(kind, func(e Entry) { list = append(list, e) })
+	return list, err
 }
 
 // Content returns the octets of an entry. They are read-only and valid until the function is called, which must be done
@@ -168,3 +156,27 @@ func readBounded(name string, most int64) ([]byte, error) {
 }
 
 func kinds() [2]string { return [2]string{KindQueue, KindHold} }
+
+// Walk calls f for every readable entry of a kind, in the order of their IDs, and returns why others cannot be read. Entries
+// that end meanwhile may be among them or not.
+func (r *Reader) Walk(kind string, f func(Entry)) (bad map[string]error, err error) {
+	names, err := os.ReadDir(filepath.Join(r.dir, kind))
+	if err != nil {
+		return nil, fmt.Errorf("spool: %w", err)
+	}
+	bad = map[string]error{}
+	for _, n := range names {
+		id, ok := strings.CutSuffix(n.Name(), envExt)
+		if !ok || !ValidID(id) {
+			continue
+		}
+		e, err := r.load(kind, id)
+		switch {
+		case err == nil:
+			f(e)
+		case !errors.Is(err, ErrNotFound):
+			bad[id] = err
+		}
+	}
+	return bad, nil
+}

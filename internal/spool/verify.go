@@ -3,6 +3,7 @@ package spool
 import (
 	"fmt"
 	"hash/crc32"
+	"os"
 	"strconv"
 
 	"sekimori/internal/mail"
@@ -43,6 +44,18 @@ func (r *Reader) Check(e *Entry) error {
 	}
 	defer release()
 	return Verify(e, c)
+}
+
+// CheckSize compares the size of the data file of an entry with its envelope, without reading it.
+func (r *Reader) CheckSize(e *Entry) error {
+	st, err := os.Stat(r.path(e.Kind, e.ID, dataExt))
+	if err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	if st.Size() != e.Size {
+		return fmt.Errorf("%w: the data of %s has %d octets instead of %d", ErrInvalid, e.ID, st.Size(), e.Size)
+	}
+	return nil
 }
 
 // SetAside moves an entry that was never acknowledged and is not whole out of the way. It is told by Problems.

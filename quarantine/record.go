@@ -1,0 +1,135 @@
+package quarantine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"sekimori/internal/mail"
+	"sekimori/internal/store"
+)
+
+// Recorder writes down what this host has taken over and what became of it (the ledger).
+type Recorder interface {
+	// Held is called when a mail is safe and before Hold returns nil. On an error the mail is taken back.
+	Held(id string, rcpts []mail.Address) error
+	// Ended is called at least once when a recipient's mail reaches an end state at this host, also for mail that another
+	// host holds. What it cannot write it finds again with States.
+	Ended(End) error
+}
+
+// byNobody marks a mail that was taken back before it was acknowledged.
+const byNobody = "not acknowledged"
+
+// note is the last step of Hold. pending says that the mail stands on the disk, stored that it is in the store.
+func (q *Store) note(ctx context.Context, h *Held, pending, stored bool) error {
+	if q.o.Recorder == nil {
+		return nil
+	}
+	err := q.o.Recorder.Held(h.ID, h.Rcpts)
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("quarantine: what is held cannot be written down: %w", err)
+	if pending {
+		err = errors.Join(err, q.o.Spool.Remove(holdID(h.ID)))
+	}
+	if stored {
+		err = errors.Join(err, q.takeBack(ctx, h))
+	}
+	return err
+}
+
+// takeBack marks a copy in the store of a mail that is not acknowledged: it comes again, and must not be shown twice.
+func (q *Store) takeBack(ctx context.Context, h *Held) error {
+	_, err := q.move(ctx, h.ID, StateHeld+"|", encodeState(StateDeleted, q.o.Now(), byNobody), h.Rcpts)
+	return err
+}
+
+// again makes a mail held that was taken back and is now held under the same ID.
+func (q *Store) again(ctx context.Context, h *Held) error {
+	r, err := q.record(ctx, h.ID)
+	if err != nil {
+		return err
+	}
+	for _, s := range r.rcpts() {
+		if s.State != StateDeleted || s.By != byNobody {
+			continue
+		}
+		if r.fin { // its octets are deleted: the next try stores them anew
+			err := q.o.Store.Client().Del(ctx, mailKey(h.ID), headKey(h.ID)).Err()
+			return errors.Join(fmt.Errorf("%w: %s was taken back and is stored again by the next try", ErrState, h.ID), err)
+		}
+		to := encodeState(StateHeld, q.o.Now(), "")
+		if _, err := q.move(ctx, h.ID, r.states[s.Rcpt.Key()], to, []mail.Address{s.Rcpt}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const statesStep = 500
+
+// States returns the state of recipients (mail.Address.Key) of many mails, in the store or on this host's disk. What is not
+// known is left out. It fails when the store does not answer.
+func (q *Store) States(ctx context.Context, rcpts map[string][]string) (map[string]map[string]RcptState, error) {
+	found := map[string]map[string]RcptState{}
+	put := func(id, key, state string) {
+		if found[id] == nil {
+			found[id] = map[string]RcptState{}
+		}
+		var a mail.Address
+		_ = a.UnmarshalText([]byte(key)) // never fails
+		s, at, by := decodeState(state)
+		found[id][key] = RcptState{a, s, by, at}
+	}
+	for _, p := range q.pendings() {
+		for key, state := range p.States {
+			put(p.Held.ID, key, state)
+		}
+	}
+	ids := make([]string, 0, statesStep)
+	ask := func() error {
+		pipe := q.o.Store.Client().Pipeline()
+		got := make([]*store.SliceCmd, len(ids))
+		for i, id := range ids {
+			fields := make([]string, len(rcpts[id]))
+			for k, r := range rcpts[id] {
+				fields[k] = "s:" + r
+			}
+			got[i] = pipe.HMGet(ctx, mailKey(id), fields...)
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			return fmt.Errorf("quarantine: %w", err)
+		}
+		for i, id := range ids {
+			for k, v := range got[i].Val() {
+				if s, ok := v.(string); ok {
+					put(id, rcpts[id][k], s)
+				}
+			}
+		}
+		ids = ids[:0]
+		return nil
+	}
+	for id := range rcpts {
+		if ids = append(ids, id); len(ids) == statesStep {
+			if err := ask(); err != nil {
+				return found, err
+			}
+		}
+	}
+	if len(ids) > 0 {
+		return found, ask()
+	}
+	return found, nil
+}
+
+// Pending returns the holds on this host's disk.
+func (q *Store) Pending() []Item {
+	var list []Item
+	for _, p := range q.pendings() {
+		list = append(list, p.item())
+	}
+	return list
+}
