@@ -41,6 +41,7 @@ type world struct {
 	holdErr  error
 	utf8     bool
 	full     error
+	ways     func(*Options)  // puts real parts in the place of scripted ones
 	down     map[string]bool // recipients whose backends are down, with on_backend_down = "defer"
 	source   recipients.Source
 
@@ -76,11 +77,15 @@ func newWorld(t testing.TB) *world {
 // start makes the server; the configuration is not changed afterwards.
 func (w *world) start() *world {
 	w.t.Helper()
-	srv, err := New(Options{
+	o := Options{
 		Config: w.cfg, Recipients: w.directory(w.cfg), Gate: w, Relay: (*worldRelay)(w), Keeper: (*worldKeeper)(w), Spool: (*worldSpool)(w), Parse: mime.Parse,
 		NewID: w.newID, Log: slog.New(slog.NewTextHandler(lockedWriter{w}, nil)), Observer: (*worldObserver)(w),
 		Now: func() time.Time { return time.Date(2026, 11, 20, 5, 32, 0, 0, time.UTC) },
-	})
+	}
+	if w.ways != nil {
+		w.ways(&o)
+	}
+	srv, err := New(o)
 	if err != nil {
 		w.t.Fatal(err)
 	}
