@@ -44,7 +44,7 @@ func BehindRelay(c *config.SMTP, relay *mail.Session, m *mail.Message) *mail.Ses
 	case why != "":
 		next.Unknown = why
 	default:
-		next.Client, next.Helo, next.Trusted = hop.Addr, hop.Helo, own
+		next.Client, next.Port, next.Helo, next.Trusted = hop.Addr, 0, hop.Helo, own
 	}
 	return &next
 }

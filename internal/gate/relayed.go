@@ -35,6 +35,6 @@ func (j *Judging) deferred(msg *mail.Message) {
 	j.data = start(mail.Data)
 	for i, run := range runs {
 		outcomes := run.Wait()
-		j.atRcpt[i] = rcptState{rcpt: j.tx.Rcpts[i], outcomes: outcomes, facts: onlyFacts(outcomes)}
+		j.atRcpt[i].outcomes, j.atRcpt[i].facts = outcomes, onlyFacts(outcomes)
 	}
 }

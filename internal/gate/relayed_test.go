@@ -50,7 +50,7 @@ func behind(t *testing.T, v *Visit, client *mail.Session) (*Judging, []mail.Verd
 	j := v.Begin("id", mail.Address{Local: "a", Domain: "partner.test"}, mail.Params{})
 	for _, local := range []string{"x", "y"} {
 		rcpt := mail.Address{Local: local, Domain: "example.test"}
-		if at := j.Rcpt(t.Context(), rcpt, nil); at.Action != mail.Deliver || at.Rcpt != rcpt {
+		if at := j.Rcpt(t.Context(), rcpt, []mail.Address{{Local: "box", Domain: "example.test"}}); at.Action != mail.Deliver || at.Rcpt != rcpt {
 			t.Errorf("at RCPT %+v", at)
 		}
 		j.Accept(rcpt)
@@ -92,6 +92,9 @@ func TestRelayed(t *testing.T) {
 	j, bad := behind(t, v, realClient(sess, "198.51.100.66"))
 	if bad[0].Action != mail.Reject || bad[0].Score < 28 || bad[1].Action != mail.Reject {
 		t.Errorf("%+v", bad)
+	}
+	if box := j.Transaction().Mailbox(mail.Address{Local: "x", Domain: "example.test"}); box.Local != "box" {
+		t.Errorf("the mailbox of x is %v", box)
 	}
 	facts := j.Transaction().Facts
 	if facts["client.ip"] != "198.51.100.66" || facts["client.relay"] != "192.0.2.1" || facts["client.helo"] != "mx.test" || facts["atconnect.bad"] != true {

@@ -89,6 +89,7 @@ type domainRoute struct {
 	set    *set
 	exact  map[string]*set // local parts in lower case
 	routes []wildRoute
+	tags   string // each character separates a tag from the user
 }
 
 type wildRoute struct {
@@ -110,16 +111,32 @@ func (r *router) of(a mail.Address) *set {
 	if len(d.exact) == 0 && len(d.routes) == 0 {
 		return d.set
 	}
-	local := strings.ToLower(a.Local)
-	if s := d.exact[local]; s != nil {
-		return s
+	names := d.names(strings.ToLower(a.Local))
+	for _, local := range names {
+		if s := d.exact[local]; s != nil {
+			return s
+		}
 	}
-	for _, w := range d.routes {
-		if matchWild(w.pattern, local) {
-			return w.set
+	for _, local := range names {
+		for _, w := range d.routes {
+			if matchWild(w.pattern, local) {
+				return w.set
+			}
 		}
 	}
 	return d.set
+}
+
+// names are the local part and, with subaddressing, what is left of it without a tag, the longest first: a tag does not lead mail
+// away from where its user's mail goes.
+func (d *domainRoute) names(local string) []string {
+	list := []string{local}
+	for i := len(local) - 1; i > 0 && len(list) < 5; i-- {
+		if strings.IndexByte(d.tags, local[i]) >= 0 {
+			list = append(list, local[:i])
+		}
+	}
+	return list
 }
 
 // matchWild reports whether s is the pattern, in which * stands for any characters, none included.
@@ -179,7 +196,7 @@ func (b *builder) router(c *config.Config) (*router, error) {
 			rt.first = s
 		}
 		for _, name := range d.Names {
-			rt.domains[strings.ToLower(name)] = &domainRoute{set: s, exact: map[string]*set{}}
+			rt.domains[strings.ToLower(name)] = &domainRoute{set: s, exact: map[string]*set{}, tags: d.Subaddress}
 		}
 		if err := b.routes(rt, d); err != nil {
 			return nil, err

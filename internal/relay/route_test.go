@@ -28,7 +28,11 @@ backend = "smtp://192.0.2.1"
 [[domain]]
 names = ["example.net"]
 recipients = "any"
+subaddress = "+"
 backends = ["smtp://192.0.2.9"]
+[[domain.route]]
+match = ["edi@example.net", "x-*-edi@example.net", "other+tag@example.net"]
+backend = "smtp://192.0.2.8"
 `), config.Options{SkipFiles: true})
 	if err != nil {
 		t.Fatal(err)
@@ -54,6 +58,13 @@ backends = ["smtp://192.0.2.9"]
 		"関@xn--wgv71a119e.jp":    "smtp://192.0.2.3:25 smtp://192.0.2.4:25",
 		"ml-edi@日本語.jp":          "lmtp://192.0.2.2:24",
 		"ml-x@example.net":       "smtp://192.0.2.9:25",
+		"edi@example.net":        "smtp://192.0.2.8:25",
+		"Edi+2026@example.net":   "smtp://192.0.2.8:25",
+		"edi+a+b@example.net":    "smtp://192.0.2.8:25",
+		"x-1-edi+a@example.net":  "smtp://192.0.2.8:25",
+		"other+tag@example.net":  "smtp://192.0.2.8:25",
+		"other@example.net":      "smtp://192.0.2.9:25",
+		"ml-edi+x@example.jp":    "lmtp://192.0.2.2:24",
 		"ml-x@elsewhere.example": "",
 		"ml-x@sub.example.jp":    "",
 	} {
