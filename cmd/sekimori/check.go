@@ -5,7 +5,6 @@ import (
 	"io"
 	"log/slog"
 
-	"sekimori/filters"
 	"sekimori/internal/config"
 	"sekimori/internal/store"
 	"sekimori/rules"
@@ -39,7 +38,12 @@ func (checkCmd) Run(a *app) error {
 	for _, w := range cfg.Warnings {
 		fmt.Fprintln(a.out, "warning:", w)
 	}
+	live, stateErr := inspectRunning(cfg)
+	if stateErr != nil {
+		fmt.Fprintln(a.out, "warning: what the running server uses cannot be told:", stateErr)
+	}
 	if err != nil || ruleErr != nil || chainErr != nil {
+		live.print(a.out)
 		return found
 	}
 	for _, w := range policy.Warnings() {
@@ -53,16 +57,9 @@ func (checkCmd) Run(a *app) error {
 	if name == "" {
 		name = "the built-in configuration"
 	}
+	live.print(a.out)
 	fmt.Fprintf(a.out, "%s is fine: rules %s, %d tests in rule files passed\n", name, policy.Version(), len(tests))
 	return nil
-}
-
-// inspectConfig reads the configuration as far as it can be read.
-func (a *app) inspectConfig() (*config.Config, error) {
-	if a.config == "" {
-		return config.Default(), nil
-	}
-	return config.Inspect(a.config, config.Options{Checks: filters.Names(filters.Specs())})
 }
 
 // checkFilters makes the checks over a store in memory and says which of them will not run.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"sekimori/filters"
@@ -22,7 +23,8 @@ import (
 type judge struct {
 	cfg      *config.Config
 	store    *store.Store
-	resolver *dns.Client
+	resolver *sharedDNS
+	stop     context.CancelFunc // ends the background work of the checks
 	learner  *reputation.Learner
 	chain    *filters.Chain
 	policy   *rules.Policy
@@ -36,7 +38,9 @@ type judgeOptions struct {
 	store   *store.Store
 	observe func(mail.Outcome)
 	warn    func(cause, message string)
-	dry     bool // count rate limits in a store of its own
+	lasting func(cause, message string) // as warn, for what outlives this judge; nil: warn
+	keep    *judge                      // of which to keep what may be kept; nil: nothing
+	dry     bool                        // count rate limits in a store of its own
 }
 
 // loadConfig reads the configuration of a command.
@@ -47,12 +51,8 @@ func (a *app) loadConfig() (*config.Config, error) {
 	return config.LoadWith(a.config, config.Options{Checks: filters.Names(filters.Specs())})
 }
 
-// newLogger makes the logger that [log] describes; without a format it is text on a terminal and JSON elsewhere.
-func newLogger(cfg *config.Config, w io.Writer) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(cfg.Log.Level)); err != nil {
-		level = slog.LevelInfo
-	}
+// newLogger makes the logger that [log] describes, at a level that may change; without a format it is text on a terminal and JSON elsewhere.
+func newLogger(cfg *config.Config, w io.Writer, level slog.Leveler) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
 	format := cfg.Log.Format
 	if format == "" {
@@ -86,26 +86,22 @@ func newJudge(ctx context.Context, cfg *config.Config, o judgeOptions) (*judge, 
 	if j.policy, err = loadPolicy(cfg); err != nil {
 		return nil, err
 	}
-	j.resolver, err = dns.New(dns.Options{
-		Servers: cfg.DNS.Servers, Timeout: cfg.DNS.Timeout.D(), Log: o.log,
-		OnServer: func(server string, up bool) {
-			message := ""
-			if !up {
-				message = "the DNS server does not answer"
-			}
-			o.warn("dns."+server, message)
-		},
-	})
-	if err != nil {
+	if j.resolver, err = judgeDNS(cfg, o); err != nil {
 		return nil, err
 	}
-	j.learner = reputation.NewLearner(o.store.Client(), time.Now, o.log)
+	ctx, j.stop = context.WithCancel(ctx)
+	if o.keep != nil {
+		j.learner = o.keep.learner
+	} else {
+		j.learner = reputation.NewLearner(o.store.Client(), time.Now, o.log)
+	}
 	counters := o.store
 	if o.dry {
 		if err := j.learner.Load(ctx); err != nil {
 			o.log.Error("what the Bayesian check has learned cannot be read", "err", err)
 		}
 		if counters, err = store.Open(ctx, store.Options{}); err != nil {
+			j.close()
 			return nil, err
 		}
 		j.counters = counters
@@ -122,7 +118,7 @@ func newJudge(ctx context.Context, cfg *config.Config, o judgeOptions) (*judge, 
 		},
 	})
 	if err != nil {
-		_ = j.resolver.Close()
+		j.close()
 		return nil, err
 	}
 	degraded := map[string]mail.Action{}
@@ -133,6 +129,41 @@ func newJudge(ctx context.Context, cfg *config.Config, o judgeOptions) (*judge, 
 	}
 	j.gate = gate.New(gate.Options{Chain: j.chain, Policy: j.policy, Degraded: degraded, Observe: cfg.Policy.Mode == "observe", Now: time.Now})
 	return j, nil
+}
+
+// judgeDNS returns the resolver of the checks: the one there is, with its cache, when the servers are the same.
+func judgeDNS(cfg *config.Config, o judgeOptions) (*sharedDNS, error) {
+	warn := o.lasting
+	if warn == nil {
+		warn = o.warn
+	}
+	if o.keep != nil {
+		if d := o.keep.resolver; slices.Equal(d.servers, cfg.DNS.Servers) && d.timeout == cfg.DNS.Timeout.D() {
+			d.users.Add(1)
+			return d, nil
+		}
+	}
+	client, err := dns.New(dns.Options{
+		Servers: cfg.DNS.Servers, Timeout: cfg.DNS.Timeout.D(), Log: o.log,
+		OnServer: func(server string, up bool) {
+			message := ""
+			if !up {
+				message = "the DNS server does not answer"
+			}
+			warn("dns."+server, message)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	d := &sharedDNS{Client: client, servers: cfg.DNS.Servers, timeout: cfg.DNS.Timeout.D()}
+	d.closed = func() {
+		for _, server := range client.Servers() {
+			warn("dns."+server, "")
+		}
+	}
+	d.users.Add(1)
+	return d, nil
 }
 
 func disabled(cfg *config.Config) map[string]bool {
@@ -147,7 +178,8 @@ func disabled(cfg *config.Config) map[string]bool {
 
 // close ends the look-ups. The store is the caller's.
 func (j *judge) close() {
-	_ = j.resolver.Close()
+	j.stop()
+	j.resolver.leave()
 	if j.counters != nil {
 		_ = j.counters.Close()
 	}

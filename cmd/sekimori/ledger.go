@@ -23,15 +23,15 @@ func ledgerDir(cfg *config.Config) string { return filepath.Join(cfg.DataDir, "l
 
 // openSpool opens what keeps mail on our disk, and the record of it.
 func (s *server) openSpool() error {
-	r := s.cfg.Relay
+	r := s.cfg().Relay
 	var err error
-	s.spool, err = spool.Open(filepath.Join(s.cfg.DataDir, "spool"), spool.Options{
+	s.spool, err = spool.Open(filepath.Join(s.cfg().DataDir, "spool"), spool.Options{
 		DiskReserve: int64(r.DiskReserve), MostOctets: int64(r.SpoolLimit), MostMails: int64(r.SpoolLimitMails), Log: s.log,
 	})
 	if err != nil {
 		return err
 	}
-	s.ledger, err = ledger.Open(ledgerDir(s.cfg), ledger.Options{Retention: r.LedgerRetention.D(), Log: s.log})
+	s.ledger, err = ledger.Open(ledgerDir(s.cfg()), ledger.Options{Retention: r.LedgerRetention.D(), Log: s.log})
 	return err
 }
 
@@ -140,7 +140,7 @@ type audit struct {
 
 // watchLedger runs the check until ctx ends.
 func (s *server) watchLedger(ctx context.Context) {
-	t := time.NewTicker(s.cfg.Relay.LedgerCheck.D())
+	t := time.NewTicker(s.cfg().Relay.LedgerCheck.D())
 	defer t.Stop()
 	for {
 		s.auditOnce(ctx)

@@ -26,19 +26,19 @@ type pages struct {
 func openPages(s *server) (*pages, error) {
 	p := &pages{s: s}
 	var err error
-	if addr := s.cfg.HTTP.Listen; addr != "" {
+	if addr := s.cfg().HTTP.Listen; addr != "" {
 		if p.status, err = net.Listen("tcp", addr); err != nil {
 			return nil, fmt.Errorf("http.listen: %w", err)
 		}
 	}
-	if addr := s.cfg.Metrics.Listen; addr != "" {
+	if addr := s.cfg().Metrics.Listen; addr != "" {
 		if p.ops, err = net.Listen("tcp", addr); err != nil {
 			p.close()
 			return nil, fmt.Errorf("metrics.listen: %w", err)
 		}
 	}
 	status := &web.Status{
-		Hostname: s.cfg.Hostname, Version: version, Listen: s.addrs, Since: s.started, Health: s.health,
+		Hostname: s.cfg().Hostname, Version: version, Listen: s.addrs, Since: s.started, Health: s.health,
 		Queued: func() int { return s.entries(spool.KindQueue) }, Held: s.held,
 	}
 	p.page = web.Server(status.Handler())
@@ -51,7 +51,7 @@ func (p *pages) serve() {
 	var wg sync.WaitGroup
 	if p.status != nil {
 		wg.Go(func() {
-			if cfg := p.s.cfg.HTTP; cfg.TLSCertFile != "" {
+			if cfg := p.s.cfg().HTTP; cfg.TLSCertFile != "" {
 				p.ended(p.status, p.page.ServeTLS(p.status, cfg.TLSCertFile, cfg.TLSKeyFile))
 			} else {
 				p.ended(p.status, p.page.Serve(p.status))
@@ -148,7 +148,7 @@ func (s *server) gauges() {
 // announce says where everything listens: in the log, and in words on standard output.
 func (s *server) announce() {
 	out := s.app.out
-	fmt.Fprintf(out, "Sekimori %s on %s\n", version, s.cfg.Hostname)
+	fmt.Fprintf(out, "Sekimori %s on %s\n", version, s.cfg().Hostname)
 	for _, addr := range s.addrs() {
 		s.log.Info("listening", "service", "smtp", "addr", addr)
 		fmt.Fprintf(out, "  takes mail   %s for %s\n", addr, strings.Join(s.domains(), ", "))
@@ -161,17 +161,17 @@ func (s *server) announce() {
 		s.log.Info("listening", "service", "metrics", "addr", l.Addr().String())
 		fmt.Fprintf(out, "  metrics      http://%s/metrics, /healthz\n", l.Addr())
 	}
-	for _, d := range s.cfg.Domains {
+	for _, d := range s.cfg().Domains {
 		for _, b := range d.Backends {
 			fmt.Fprintf(out, "  delivers to  %s\n", b.URL)
 		}
 	}
-	fmt.Fprintf(out, "  keeps        %s\n", s.cfg.DataDir)
+	fmt.Fprintf(out, "  keeps        %s\n", s.cfg().DataDir)
 	for _, d := range s.degraded() {
 		s.log.Warn("not looked at", "what", d)
 		fmt.Fprintf(out, "  not looked at: %s\n", d)
 	}
-	if addrs := s.addrs(); len(addrs) > 0 && len(s.domains()) > 0 && s.cfg.File == "" {
+	if addrs := s.addrs(); len(addrs) > 0 && len(s.domains()) > 0 && s.cfg().File == "" {
 		to := "taro@" + s.domains()[0]
 		fmt.Fprintf(out, "\nSend a first mail:\n  printf 'From: you@example.org\\r\\nTo: %s\\r\\nSubject: hello\\r\\n\\r\\nhello\\r\\n' | curl -sv smtp://%s --mail-from you@example.org --mail-rcpt %s -T -\n\n",
 			to, addrs[0], to)
@@ -180,7 +180,7 @@ func (s *server) announce() {
 
 func (s *server) domains() []string {
 	var all []string
-	for _, d := range s.cfg.Domains {
+	for _, d := range s.cfg().Domains {
 		all = append(all, d.Names...)
 	}
 	return all

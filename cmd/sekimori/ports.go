@@ -67,8 +67,10 @@ func (t temp) Map() ([]byte, error) { return t.Bytes() }
 type releaser struct{ relay *relay.Relay }
 
 func (r releaser) Queue(ctx context.Context, m quarantine.Release) error {
-	err := r.relay.Queue(ctx, relay.Envelope{ID: m.ID, From: m.From, Rcpts: m.Rcpts, Content: m.Content, EightBit: m.EightBit, UTF8: m.UTF8,
-		Meta: mail.Origin{Kind: mail.KindRelease}.Encode()})
+	err := r.relay.Queue(ctx, relay.Envelope{
+		ID: m.ID, From: m.From, Rcpts: m.Rcpts, Content: m.Content, EightBit: m.EightBit, UTF8: m.UTF8,
+		Meta: mail.Origin{Kind: mail.KindRelease}.Encode(),
+	})
 	if errors.Is(err, spool.ErrExists) {
 		return nil // handed over before, by a process that was killed before it could say so
 	}

@@ -6,19 +6,18 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/xid"
 
-	"sekimori/internal/config"
-	"sekimori/internal/dns"
 	"sekimori/internal/front"
 	"sekimori/internal/ledger"
 	"sekimori/internal/metrics"
 	"sekimori/internal/mime"
-	"sekimori/internal/recipients"
 	"sekimori/internal/relay"
 	"sekimori/internal/spool"
 	"sekimori/internal/store"
@@ -37,9 +36,14 @@ func (serveCmd) Help() string {
 // server is everything that runs, in the order in which it is opened.
 type server struct {
 	app     *app
-	cfg     *config.Config
+	present atomic.Pointer[generation] // the configuration in force, and the checks and rules made of it
+	level   slog.LevelVar
 	log     *slog.Logger
 	started time.Time
+	hup     chan os.Signal // SIGHUP
+	first   fingerprint    // of the files of the first configuration
+	reloads reloadStats
+	state   *stateFile // for the commands
 
 	metrics *metrics.Registry
 	warn    *warnings
@@ -47,11 +51,9 @@ type server struct {
 	spool   *spool.Spool   // mail on our disk
 	ledger  *ledger.Ledger // what became of mail that was acknowledged and kept
 	audit   audit
-	judge   *judge       // checks and rules
-	names   *dns.Client  // resolves the backends
+	names   backendNames // resolves the backends
 	relay   *relay.Relay // to the backends
 	keeper  *quarantine.Store
-	rcpts   *recipients.Directory
 	front   *front.Server // port 25
 	health  *web.Health
 	pages   *pages // status page, metrics
@@ -66,7 +68,8 @@ func (serveCmd) Run(a *app) error {
 		printErrors(a.err, err)
 		return found
 	}
-	s := &server{app: a, cfg: cfg, log: newLogger(cfg, a.err), started: time.Now()}
+	s := newServer(a, cfg)
+	defer signal.Stop(s.hup)
 	// Mail is short-lived garbage and the heap is small: collecting a quarter as often costs some tens of MB and saves a tenth of the
 	// time. An administrator's GOGC is respected.
 	if os.Getenv("GOGC") == "" {
@@ -88,7 +91,7 @@ func (serveCmd) Run(a *app) error {
 
 // open makes every part. What it starts in the background ends with ctx.
 func (s *server) open(ctx context.Context) error {
-	cfg := s.cfg
+	cfg := s.cfg()
 	s.metrics = metrics.New(version)
 	s.warn = newWarnings(s.log, s.metrics.Warning)
 	for _, w := range cfg.Warnings {
@@ -104,19 +107,25 @@ func (s *server) open(ctx context.Context) error {
 	if err := s.openSpool(); err != nil {
 		return err
 	}
-	s.judge, err = newJudge(ctx, cfg, judgeOptions{log: s.log, store: s.store, observe: s.metrics.Outcome, warn: s.warn.set})
+	if s.state, err = openState(cfg.DataDir); err != nil {
+		return err
+	}
+	gen, err := s.newGeneration(ctx, cfg)
 	if err != nil {
 		return err
 	}
+	s.present.Store(gen)
+	gen.warn.takeOver(nil)
 	if err := s.openDelivery(); err != nil {
 		return err
 	}
-	if s.rcpts, err = s.openRecipients(cfg); err != nil {
+	if err = s.openRecipients(gen); err != nil {
 		return err
 	}
 	if cfg.Role != "console" {
 		s.front, err = front.New(front.Options{
-			Config: cfg, Recipients: s.rcpts, Share: s.shareHarvest(), Gate: front.AdaptGate(s.judge.gate.Accept), Relay: relayPort{s.relay}, Keeper: keeperPort{s.keeper},
+			Config: cfg, Recipients: gen.rcpts.Directory, Share: s.shareHarvest(), Gate: front.AdaptGate(gen.judge.gate.Accept), Closed: gen.close,
+			Relay: relayPort{s.relay}, Keeper: keeperPort{s.keeper},
 			Spool: spoolPort{s.spool}, Parse: mime.Parse, NewID: func() string { return xid.New().String() },
 			Log: s.log, Observer: observer{s.metrics},
 		})
@@ -127,21 +136,19 @@ func (s *server) open(ctx context.Context) error {
 	s.health = web.NewHealth(s.room, s.degraded)
 	s.gauges()
 	s.ledgerGauges()
+	s.reloadGauges()
 	return nil
 }
 
 // openDelivery makes the ways out: the backends and the quarantine.
 func (s *server) openDelivery() error {
-	cfg := s.cfg
-	servers := cfg.DNS.BackendServers
-	if len(servers) == 0 {
-		servers = cfg.DNS.Servers
-	}
-	var err error
-	if s.names, err = dns.New(dns.Options{Servers: servers, Timeout: cfg.DNS.Timeout.D(), Log: s.log}); err != nil {
+	cfg := s.cfg()
+	names, err := s.openNames(cfg)
+	if err != nil {
 		return err
 	}
-	if s.relay, err = relay.New(relay.Options{Config: cfg, Spool: s.spool, Resolver: s.names, Ledger: s.ledger, Log: s.log, Warn: s.warn.set}); err != nil {
+	s.names.use(names)
+	if s.relay, err = relay.New(relay.Options{Config: cfg, Spool: s.spool, Resolver: &s.names, Ledger: s.ledger, Log: s.log, Warn: s.warn.set}); err != nil {
 		return err
 	}
 	s.relay.OnFailed, s.relay.OnDelayed = s.undeliverable, s.delayed
@@ -174,8 +181,11 @@ func (s *server) serve(ctx, work context.Context) error {
 	}
 	s.loadLearned(work)
 	s.announce()
-	s.background.Go(func() { s.judge.learner.Run(work) })
-	s.background.Go(func() { s.rcpts.Run(work) })
+	s.recordStart()
+	learner := s.judge().learner // of all generations
+	s.background.Go(func() { learner.Run(work) })
+	s.present.Load().rcpts.start(work, &s.background)
+	s.background.Go(func() { s.watchConfig(ctx, work) })
 	s.background.Go(func() { s.relay.Run(work) })
 	s.background.Go(func() { s.keeper.Run(work) })
 	s.background.Go(func() { s.watchStore(work) })
@@ -185,12 +195,14 @@ func (s *server) serve(ctx, work context.Context) error {
 	if s.front != nil {
 		go func() { failed <- s.front.Serve(work) }()
 	}
-	s.log.Info("ready", "hostname", s.cfg.Hostname, "version", version)
+	s.background.Go(func() { s.watchdog(work) })
+	s.notifyReady()
+	s.log.Info("ready", "hostname", s.cfg().Hostname, "version", version)
 	select {
 	case err = <-failed:
 		s.log.Error("the SMTP server ended", "err", err)
 	case <-ctx.Done():
-		s.log.Info("draining", "timeout", s.cfg.SMTP.DrainTimeout.String())
+		s.log.Info("draining", "timeout", s.cfg().SMTP.DrainTimeout.String())
 	}
 	s.health.Drain()
 	s.drain()
@@ -202,7 +214,7 @@ func (s *server) serve(ctx, work context.Context) error {
 func (s *server) loadLearned(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	if err := s.judge.learner.Load(ctx); err != nil {
+	if err := s.judge().learner.Load(ctx); err != nil {
 		s.log.Warn("what the Bayesian check has learned cannot be read yet", "err", err)
 	}
 }
@@ -212,7 +224,7 @@ func (s *server) drain() {
 	if s.front == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.SMTP.DrainTimeout.D())
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg().SMTP.DrainTimeout.D())
 	defer cancel()
 	if err := s.front.Shutdown(ctx); err != nil {
 		s.log.Warn("connections were cut at the end of the drain; what they had sent was not acknowledged", "err", err)
@@ -226,19 +238,17 @@ func (s *server) close() {
 	}
 	s.background.Wait()
 	var errs []error
-	if s.rcpts != nil {
-		errs = append(errs, s.rcpts.Close())
-	}
 	if s.relay != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		errs = append(errs, s.relay.Close(ctx))
 		cancel()
 	}
-	if s.names != nil {
-		errs = append(errs, s.names.Close())
+	s.names.close()
+	if gen := s.present.Load(); gen != nil {
+		gen.close()
 	}
-	if s.judge != nil {
-		s.judge.close()
+	if s.state != nil {
+		s.state.close()
 	}
 	if s.ledger != nil {
 		errs = append(errs, s.ledger.Close())
@@ -276,5 +286,5 @@ func (s *server) watchStore(ctx context.Context) {
 
 // degraded says what does not work at the moment or is not configured.
 func (s *server) degraded() []string {
-	return append(s.judge.chain.NotLooking(), s.warn.list()...)
+	return append(s.judge().chain.NotLooking(), s.warn.list()...)
 }

@@ -39,7 +39,7 @@ func (s *server) undeliverable(ctx context.Context, f relay.Failure) (relay.Fate
 			{Key: "rcpt", Value: r.Addr.String()}, {Key: "reply", Value: r.Reply.String()}, {Key: "no_report", Value: why},
 		}})
 	}
-	h.Owners = s.rcpts.Owners(h.Rcpts)
+	h.Owners = s.rcpts().Owners(h.Rcpts)
 	h.ID = bounce.ID(f.Entry.ID, "undeliverable", h.Rcpts)
 	err := s.keeper.Hold(ctx, h)
 	s.log.Warn("undeliverable", "id", f.Entry.ID, "held_as", h.ID, "from", f.Entry.From.String(), "rcpts", len(f.Rcpts), "no_report", why, "err", err)

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"sekimori/internal/config"
+)
+
+// running is what `check` says of the server that uses the same data_dir.
+type running struct {
+	State   string    `json:"state"` // none | same | refused | pending
+	PID     int       `json:"pid,omitempty"`
+	Loaded  time.Time `json:"loaded,omitzero"`   // when the configuration in force was read
+	Changed []string  `json:"changed,omitempty"` // files that differ from what is in force
+	Errors  []string  `json:"errors,omitempty"`  // why the configuration on the disk was refused
+	Sandbox string    `json:"sandbox,omitempty"`
+}
+
+// The states of running.
+const (
+	runningNone    = "none"    // no server runs
+	runningSame    = "same"    // it uses what is on the disk
+	runningRefused = "refused" // it has read what is on the disk and does not use it
+	runningPending = "pending" // it has not read what is on the disk
+)
+
+// inspectRunning compares what is on the disk with what the running server uses.
+func inspectRunning(cfg *config.Config) (running, error) {
+	st, err := readState(cfg.DataDir)
+	if err != nil || st == nil {
+		return running{State: runningNone}, err
+	}
+	r := running{State: runningSame, PID: st.PID, Loaded: st.Loaded, Sandbox: st.Sandbox}
+	now := (&hasher{}).look(cfg.Files())
+	if r.Changed = now.changed(st.Files); len(r.Changed) == 0 {
+		return r, nil
+	}
+	r.State = runningPending
+	if st.Refused != nil && st.Refused.Files.holds(now) {
+		r.State, r.Errors = runningRefused, st.Refused.Errors
+	}
+	return r, nil
+}
+
+func (r running) print(w io.Writer) {
+	at := r.Loaded.Format("2006-01-02 15:04:05")
+	switch r.State {
+	case runningNone:
+		fmt.Fprintln(w, "no server runs on this data_dir")
+		return
+	case runningSame:
+		fmt.Fprintf(w, "the running server (pid %d) uses this configuration, since %s\n", r.PID, at)
+	case runningRefused:
+		fmt.Fprintf(w, "the running server (pid %d) uses the configuration of %s; what is on the disk was refused:\n", r.PID, at)
+		for _, e := range r.Errors {
+			fmt.Fprintln(w, "  "+e)
+		}
+	case runningPending:
+		fmt.Fprintf(w, "the running server (pid %d) uses the configuration of %s; it has not read yet: %s (it looks every %s, or at SIGHUP)\n",
+			r.PID, at, strings.Join(r.Changed, ", "), reloadPoll)
+	}
+	if r.Sandbox != "" {
+		fmt.Fprintf(w, "the running server is confined: %s\n", r.Sandbox)
+	}
+}
