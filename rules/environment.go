@@ -18,10 +18,15 @@ import (
 	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/types"
 	"github.com/expr-lang/expr/vm"
+
+	"sekimori/internal/mail"
 )
 
 // environment is what conditions are compiled against.
-type environment struct{ vocab *vocabulary }
+type environment struct {
+	vocab     *vocabulary
+	reachable func(mail.Address) error // nil: every address will do
+}
 
 // inListFunc cannot be written in a condition: it holds a space.
 const inListFunc = "in list"

@@ -62,8 +62,10 @@ func findingsDiffer(tx *mail.Transaction) bool {
 
 // decision is the winner of one stage.
 type decision struct {
-	rule   *rule
-	action mail.Action
+	rule     *rule
+	action   mail.Action
+	redirect mail.Address
+	discard  bool
 }
 
 // one judges one recipient.
@@ -80,7 +82,7 @@ func (j *judging) one(rcpt mail.Address) mail.Verdict {
 				decided = nil
 			}
 		}
-		if d != nil && (decided == nil || d.action > decided.action) {
+		if d != nil && (decided == nil || d.rank() > decided.rank()) {
 			decided = d
 		}
 	}
@@ -122,10 +124,10 @@ func (j *judging) sum(v *mail.Verdict, rcpt mail.Address) {
 // stage judges the rules of one stage: the first action wins, accept ends the evaluation but for malware.
 func (j *judging) stage(v *mail.Verdict, stage mail.Stage, accepted bool) (decided, accept *decision) {
 	for _, r := range j.p.stages[stage] {
-		if (accepted || accept != nil) && (r.scores || r.class != classMalware) {
+		if (accepted || accept != nil) && (r.scores || len(r.bcc) > 0 || r.class != classMalware) {
 			continue
 		}
-		if decided != nil && !r.scores {
+		if decided != nil && !r.scores && len(r.bcc) == 0 {
 			continue
 		}
 		switch j.result(r) {
@@ -141,10 +143,12 @@ func (j *judging) stage(v *mail.Verdict, stage mail.Stage, accepted bool) (decid
 		case r.scores:
 			v.Score += r.score
 			v.Counted = append(v.Counted, mail.Counted{Name: r.id, Points: r.score, Evidence: j.evidence(r), Rule: r.place(), Describe: r.describe})
+		case len(r.bcc) > 0:
+			j.copy(v, r)
 		case r.accept:
-			accept = &decision{r, mail.Deliver}
+			accept = &decision{rule: r}
 		default:
-			decided = &decision{r, r.mode.under(r.action)}
+			decided = r.decision()
 		}
 	}
 	return decided, accept
@@ -165,7 +169,9 @@ func (j *judging) result(r *rule) tri {
 // decide enters what a rule decided. A tag is not final: a mail that scores enough is still held or rejected.
 func (j *judging) decide(v *mail.Verdict, d *decision) {
 	r := d.rule
-	v.Action, v.Final = d.action, d.action != mail.Tag
+	// A redirected mail is looked at further, like a tagged one.
+	v.Action, v.Final = d.action, d.action != mail.Tag && d.redirect.IsNull()
+	v.Redirect, v.Discard = d.redirect, d.discard
 	v.Class, v.Rule, v.RuleID, v.Describe = r.class, r.place(), r.id, r.describe
 	v.Counted = append(v.Counted, mail.Counted{Name: r.id, Evidence: j.evidence(r), Rule: r.place(), Describe: r.describe})
 }
@@ -179,6 +185,9 @@ func (j *judging) threshold(v *mail.Verdict) {
 		if v.Score >= t.points-1e-9 {
 			v.Action, v.Class, v.Rule, v.RuleID, v.Describe = t.action, "spam", "", "threshold."+t.action.String(), nil
 			v.Limit = t.points
+			if t.action >= mail.Hold {
+				v.Redirect = mail.Address{}
+			}
 			return
 		}
 	}
@@ -186,12 +195,12 @@ func (j *judging) threshold(v *mail.Verdict) {
 
 // reachable keeps postmaster and abuse open (RFC 5321 section 4.5.1, RFC 2142): they are held at worst.
 func (j *judging) reachable(v *mail.Verdict) {
-	if v.Action < mail.Reject {
+	if v.Action < mail.Reject && !v.Discard {
 		return // a deferral comes again, and a flood must not end in the quarantine
 	}
 	switch strings.ToLower(v.Rcpt.Local) {
 	case "postmaster", "abuse":
-		v.Action = mail.Hold
+		v.Action, v.Discard = mail.Hold, false
 	}
 }
 
@@ -271,9 +280,12 @@ func orElse(s, other string) string {
 // into a 4xx, unless the front keeps what is rejected: the relay would try it again for days and then send it back all the same.
 func (p *Policy) soften(v mail.Verdict, keep bool) mail.Verdict {
 	switch {
-	case p.mode == "observe" && v.Action != mail.Deliver:
-		v.Observed = append(v.Observed, v.RuleID)
+	case p.mode == "observe":
+		if v.Word() != mail.Deliver.String() {
+			v.Observed = append(v.Observed, v.RuleID)
+		}
 		v.Action, v.Reply = mail.Deliver, mail.Reply{}
+		v.Redirect, v.Discard, v.Copies = mail.Address{}, false, nil
 	case p.mode == "soft" && v.Action == mail.Reject && !keep:
 		v.Action = mail.Defer
 		e := v.Reply.Enhanced()

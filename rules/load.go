@@ -25,6 +25,8 @@ type Options struct {
 	Facts      []mail.Fact        // of all checks; the base facts need not be among them
 	Symbols    []mail.Symbol
 	States     []string // names of all checks
+	// Reachable says why mail cannot be sent to an address that a rule names, nil when it can; nil: every address will do.
+	Reachable func(mail.Address) error
 	// DecodeHeader decodes header values (RFC 2047) for header() and headers(); nil: what the standard library can.
 	DecodeHeader func(string) string
 }
@@ -66,7 +68,7 @@ func Versions() []string {
 // is wrong. A directory that does not exist is an error; an empty one is not.
 func Load(o Options) (*Policy, error) {
 	l := &loader{o: o, d: &diagnostics{}, vocab: newVocabulary(o)}
-	l.env = &environment{vocab: l.vocab}
+	l.env = &environment{vocab: l.vocab, reachable: l.o.Reachable}
 	l.p = &Policy{scores: map[string]float64{}, vocab: l.vocab, mode: o.Mode, decode: o.DecodeHeader}
 	if l.p.decode == nil {
 		l.p.decode = decodeHeader

@@ -29,7 +29,11 @@ type rule struct {
 	action  mail.Action
 	mode    ceiling
 	replies string // its own text for the sender
-	tests   []test
+
+	redirect mail.Address   // to whom instead
+	discard  bool           // to nobody
+	bcc      []mail.Address // to whom as well
+	tests    []test
 }
 
 // place is file:line, as it stands in verdicts.
@@ -59,8 +63,8 @@ func (c ceiling) under(a mail.Action) mail.Action {
 }
 
 var (
-	ruleKeys   = []string{"id", "describe", "when", "score", "action", "class", "at", "mode", "reply", "test"}
-	actionKeys = []string{"accept", "tag", "hold", "defer", "reject"}
+	ruleKeys   = []string{"id", "describe", "when", "score", "action", "redirect", "bcc", "class", "at", "mode", "reply", "test"}
+	actionKeys = []string{"accept", "tag", "discard", "hold", "defer", "reject"}
 )
 
 const maxText = 500 // of describe and reply
@@ -183,9 +187,15 @@ func nameOf(r *rule) string {
 // outcome reads score or action, of which a rule has one.
 func (x *decoder) outcome(r *rule, t *table) {
 	score, action := t.get("score"), t.get("action")
+	routed := t.get("redirect") != nil || t.get("bcc") != nil
 	switch {
 	case score != nil && action != nil:
 		x.errorf(action.off, "a rule has a score or an action, not both")
+	case routed && (score != nil || action != nil), t.get("redirect") != nil && t.get("bcc") != nil:
+		x.errorf(t.off, "a rule has one of score, action, redirect and bcc")
+	case routed:
+		x.routing(r, t)
+		return
 	case score == nil && action == nil:
 		if !t.broken {
 			x.errorf(t.off, "the rule has neither score nor action")
@@ -206,6 +216,10 @@ func (x *decoder) outcome(r *rule, t *table) {
 	switch {
 	case name == "accept":
 		r.accept = true
+	case name == "discard":
+		r.discard = true
+	case name == "redirect" || name == "bcc":
+		x.errorf(action.val.off, "%s is a key with an address: %s = \"someone@example.jp\"", name, name)
 	case !ok || !slices.Contains(actionKeys, name):
 		hint := suggest(name, actionKeys)
 		if name == "deliver" {
@@ -236,6 +250,9 @@ func (x *decoder) mode(r *rule, t *table) {
 	var ok bool
 	if r.mode, ok = ceilings[s]; !ok {
 		x.errorf(off, "unknown mode %q: one of observe, tag, hold, reject%s", s, suggest(s, keysOf(ceilings)))
+	}
+	if len(r.bcc) > 0 && (r.mode == tagAtMost || r.mode == holdAtMost) {
+		x.errorf(off, "a rule with bcc can only have mode = \"observe\"")
 	}
 	if r.scores && (r.mode == tagAtMost || r.mode == holdAtMost) {
 		x.errorf(off, "a rule with a score can only have mode = \"observe\"")

@@ -73,7 +73,8 @@ func newLogger(cfg *config.Config, w io.Writer, level slog.Leveler) *slog.Logger
 func loadPolicy(cfg *config.Config) (*rules.Policy, error) {
 	specs := filters.Specs()
 	return rules.Load(rules.Options{
-		Dir: cfg.RulesDir, Defaults: cfg.Policy.Defaults, Disable: cfg.Policy.Disable, Thresholds: cfg.Policy.Thresholds,
+		Reachable: cfg.Reachable,
+		Dir:       cfg.RulesDir, Defaults: cfg.Policy.Defaults, Disable: cfg.Policy.Disable, Thresholds: cfg.Policy.Thresholds,
 		Mode: cfg.Policy.Mode, Facts: filters.Facts(specs), Symbols: filters.Symbols(specs), States: filters.Names(specs),
 		DecodeHeader: mime.DecodeHeader,
 	})

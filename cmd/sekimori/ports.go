@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +31,14 @@ func (r relayPort) Deliver(ctx context.Context, e front.Envelope) ([]front.Answe
 		out[i] = front.Answer(a)
 	}
 	return out, err
+}
+
+func (r relayPort) Stage(ctx context.Context, e front.Envelope) (front.Staged, error) {
+	st, err := r.Relay.Stage(ctx, toRelay(e))
+	if err != nil {
+		return nil, err
+	}
+	return st, nil
 }
 
 func (r relayPort) Queue(ctx context.Context, e front.Envelope) error {
@@ -66,15 +75,44 @@ func (t temp) Map() ([]byte, error) { return t.Bytes() }
 // releaser hands released mail to the relay's queue.
 type releaser struct{ relay *relay.Relay }
 
-func (r releaser) Queue(ctx context.Context, m quarantine.Release) error {
-	err := r.relay.Queue(ctx, relay.Envelope{
-		ID: m.ID, From: m.From, Rcpts: m.Rcpts, Content: m.Content, EightBit: m.EightBit, UTF8: m.UTF8,
-		Meta: mail.Origin{Kind: mail.KindRelease}.Encode(),
+// journal stages the archive's copy of a released mail, which was not accepted for anybody before.
+func (r releaser) journal(ctx context.Context, m quarantine.Release) (*relay.Staged, error) {
+	c := r.relay.Config()
+	ours := slices.ContainsFunc(m.Rcpts, func(a mail.Address) bool {
+		return c.Ours(a.Domain) && (len(c.Journal.Domains) == 0 || slices.Contains(c.Journal.Domains, a.Domain))
 	})
+	if !c.Journal.Enabled() || !ours {
+		return nil, nil
+	}
+	st, err := r.relay.Stage(ctx, toRelay(front.JournalCopy(front.JournalOptions{Hostname: c.Hostname, To: c.Journal.To, Format: c.Journal.Format, ID: m.ID},
+		front.Envelope{ID: m.ID, From: m.From, Rcpts: m.Rcpts, Content: m.Content, EightBit: m.EightBit, UTF8: m.UTF8})))
 	if errors.Is(err, spool.ErrExists) {
+		return nil, nil
+	}
+	return st, err
+}
+
+func (r releaser) Queue(ctx context.Context, m quarantine.Release) error {
+	archive, err := r.journal(ctx, m)
+	if err != nil {
+		return err
+	}
+	lane := ""
+	if c := r.relay.Config(); !slices.ContainsFunc(m.Rcpts, func(a mail.Address) bool { return c.Ours(a.Domain) }) {
+		lane = relay.LaneOutbound // a redirected mail that was held as undeliverable
+	}
+	err = r.relay.Queue(ctx, relay.Envelope{Lane: lane, ID: m.ID, From: m.From, Rcpts: m.Rcpts, Content: m.Content, EightBit: m.EightBit, UTF8: m.UTF8,
+		Meta: mail.Origin{Kind: mail.KindRelease}.Encode()})
+	if errors.Is(err, spool.ErrExists) {
+		archive.Commit()
 		return nil // handed over before, by a process that was killed before it could say so
 	}
-	return err
+	if err != nil {
+		archive.Discard()
+		return err
+	}
+	archive.Commit()
+	return nil
 }
 
 // observer turns what the front tells into metrics.

@@ -204,7 +204,7 @@ func (c scanCmd) print(a *app, tx *mail.Transaction, verdicts []mail.Verdict) er
 }
 
 func scanJSON(tx *mail.Transaction, v mail.Verdict) scanResult {
-	r := scanResult{ID: tx.ID, Rcpt: v.Rcpt.String(), Action: v.Action.String(), Score: v.Score, Rule: ruleName(v), Findings: []scanFinding{}, Degraded: v.Degraded}
+	r := scanResult{ID: tx.ID, Rcpt: v.Rcpt.String(), Action: v.Word(), Score: v.Score, Rule: ruleName(v), Findings: []scanFinding{}, Degraded: v.Degraded}
 	for _, counted := range v.Counted {
 		f := scanFinding{Symbol: counted.Name, Score: counted.Points, Evidence: map[string]string{}}
 		for _, e := range counted.Evidence {

@@ -147,7 +147,7 @@ func (d *delivery) domain(name string) *config.Domain {
 type realRelay struct{ *relay.Relay }
 
 func toRelay(e Envelope) relay.Envelope {
-	return relay.Envelope{ID: e.ID, From: e.From, Rcpts: e.Rcpts, Content: e.Content, EightBit: e.EightBit, UTF8: e.UTF8, Client: e.Client}
+	return relay.Envelope{ID: e.ID, From: e.From, Rcpts: e.Rcpts, Content: e.Content, EightBit: e.EightBit, UTF8: e.UTF8, Client: e.Client, Meta: e.Meta, Lane: e.Lane}
 }
 
 func (r realRelay) Deliver(ctx context.Context, e Envelope) ([]Answer, error) {
@@ -160,6 +160,10 @@ func (r realRelay) Deliver(ctx context.Context, e Envelope) ([]Answer, error) {
 		out = append(out, Answer(a))
 	}
 	return out, err
+}
+
+func (r realRelay) Stage(ctx context.Context, e Envelope) (Staged, error) {
+	return r.Relay.Stage(ctx, toRelay(e))
 }
 
 func (r realRelay) Queue(ctx context.Context, e Envelope) error {

@@ -23,6 +23,9 @@ const (
 	endHeld     = "held"
 	endRejected = "rejected"
 	endDeferred = "deferred"
+
+	endDiscarded  = "discarded"  // by the rule that the verdict names
+	endRedirected = "redirected" // likewise
 )
 
 // batch is recipients for whom the same thing is done with the same header on top.
@@ -44,6 +47,7 @@ type disposal struct {
 	origin  mail.Origin
 	parts   int // IDs given out
 	kept    int // recipients whose copy is safe: held or in the spool
+	staged  []Staged
 }
 
 // dispose does what the verdicts say: what can be undone first, the backend last. The zero Reply means that every
@@ -70,7 +74,7 @@ func (s *Server) dispose(ctx context.Context, w *wire, tx *transaction) mail.Rep
 			return mail.Transient(451, 3, 0, "the mail cannot be kept now, try again later")
 		}
 	}
-	return d.deliver(ctx)
+	return d.send(ctx)
 }
 
 // refuseAll returns the reply when nobody gets the mail. Where some are refused for good and the rest for now, all are
@@ -98,8 +102,10 @@ func refuseAll(tx *transaction, keep bool) mail.Reply {
 	return verdictReply(*reject)
 }
 
-func isHeld(v mail.Verdict) bool      { return v.Action >= mail.Hold }
-func isDelivered(v mail.Verdict) bool { return v.Action < mail.Hold }
+func isHeld(v mail.Verdict) bool { return v.Action >= mail.Hold }
+func isDelivered(v mail.Verdict) bool {
+	return v.Action < mail.Hold && !v.Discard && v.Redirect.IsNull()
+}
 
 // batches groups the recipients with verdicts of one kind by class and header.
 func (d *disposal) batches(want func(mail.Verdict) bool) []*batch {

@@ -19,10 +19,10 @@ import (
 // TestFlow runs the dialogues of testdata/flow. A file has these parts, all but the first optional:
 //
 //	-- dialogue --  "C: line", "R: \"raw octets\"" (a Go string), "S: reply line" with * as a wildcard, "S: EOF"
-//	-- gate --      "rcpt|data ADDRESS ACTION [class=C] [score=N] [rule=ID] [reply=CODE S.D TEXT]", "suspect"
+//	-- gate --      "rcpt|data ADDRESS ACTION [class=C] [score=N] [rule=ID] [redirect=A] [copy=A] [discard=1] [reply=CODE S.D TEXT]", "suspect"
 //	-- relay --     "ADDRESS refused|queued [CODE S.D TEXT]", "fails", "full"
 //	-- config --    "key value": max_recipients, max_errors, max_failed, max_size, normalize, recipients PATH-CONTENT,
-//	                utf8, client ADDRESS, relays and mynetworks NETWORK,NETWORK, relays_reject
+//	                utf8, client ADDRESS, journal FORMAT, relays and mynetworks NETWORK,NETWORK, relays_reject
 //	-- recipients -- the recipient file of example.jp (default: any)
 //	-- want --      "delivered|queued|held[:class] ID FROM -> RCPTS", in the order delivered, queued, held
 //	-- client --    for each mail of a trusted relay: "ADDRESS HELO [trusted]" (HELO - for none), or "unknown: WHY"
@@ -87,6 +87,8 @@ func flowConfig(t *testing.T, w *world, text string) (from string) {
 			w.utf8 = true
 		case "client":
 			from = value
+		case "journal":
+			w.cfg.Journal = config.Journal{To: "archive@vault.example", Format: value}
 		case "relays":
 			w.cfg.SMTP.TrustedRelays = flowNetworks(t, value)
 		case "mynetworks":
@@ -179,6 +181,13 @@ func flowGate(t *testing.T, w *world, text string) {
 				v.Degraded = []string{"dnsbl: bl.example: timeout"}
 			case "rule":
 				v.RuleID = value
+			case "discard":
+				v.Discard = true
+			case "redirect":
+				v.Redirect, _ = mail.ParseAddress(value, false)
+			case "copy":
+				a, _ := mail.ParseAddress(value, false)
+				v.Copies = append(v.Copies, a)
 			}
 		}
 		if f[0] == "rcpt" {
@@ -195,6 +204,8 @@ func flowRelay(t *testing.T, w *world, text string) {
 		switch {
 		case line == "fails":
 			w.relayErr = errTest
+		case line == "no stage":
+			w.stageErr = errTest
 		case line == "no hold":
 			w.holdErr = errTest
 		case line == "full":

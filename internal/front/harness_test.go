@@ -38,6 +38,8 @@ type world struct {
 	answers  map[string]Answer // of the relay; default: delivered
 	relayErr error
 	queueErr error
+	stageErr error
+	taken    []Envelope // what was staged and taken back
 	holdErr  error
 	utf8     bool
 	full     error
@@ -262,6 +264,28 @@ func (r *worldRelay) Queue(_ context.Context, e Envelope) error {
 	defer r.mu.Unlock()
 	r.queued = append(r.queued, e)
 	return nil
+}
+
+// Stage notes what is staged when it is committed.
+func (r *worldRelay) Stage(_ context.Context, e Envelope) (Staged, error) {
+	if r.stageErr != nil {
+		return nil, r.stageErr
+	}
+	e.Content = mail.Content{e.Content.Bytes()}
+	return &worldStaged{r, e}, nil
+}
+
+type worldStaged struct {
+	r *worldRelay
+	e Envelope
+}
+
+func (s *worldStaged) Commit() { _ = s.r.Queue(context.Background(), s.e) }
+
+func (s *worldStaged) Discard() {
+	s.r.mu.Lock()
+	defer s.r.mu.Unlock()
+	s.r.taken = append(s.r.taken, s.e)
 }
 
 func (r *worldRelay) UTF8() bool { return r.utf8 }

@@ -110,6 +110,18 @@ const (
 	Refused   = "refused"
 )
 
+// The lanes of an Envelope; the words are those of package relay.
+const (
+	laneOutbound = "outbound"
+	laneJournal  = "journal"
+)
+
+// Staged is mail that is safe and not yet under way. One of its methods is called, once.
+type Staged interface {
+	Commit()  // sends it on its way
+	Discard() // takes it back
+}
+
 // Relay delivers to the backends.
 type Relay interface {
 	// Route groups recipients that share one set of backends.
@@ -117,6 +129,8 @@ type Relay interface {
 	// Deliver hands the mail to the backend now, or to the spool, and answers for every recipient. An error means that
 	// nothing is safe.
 	Deliver(ctx context.Context, e Envelope) ([]Answer, error)
+	// Stage puts the mail into the spool, where it waits for Commit; nil means that it is safe.
+	Stage(ctx context.Context, e Envelope) (Staged, error)
 	// Queue puts the mail into the spool; nil means that it is safe.
 	Queue(ctx context.Context, e Envelope) error
 	// UTF8 reports whether every backend offers SMTPUTF8.

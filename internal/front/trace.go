@@ -95,7 +95,7 @@ func (s *Server) newTrace(w *wire, tx *transaction) trace {
 
 // fields are those for recipients with this verdict.
 func (t trace) fields(v mail.Verdict) []byte {
-	verdict := v.Action.String()
+	verdict := v.Word()
 	if v.RuleID != "" {
 		verdict += " (" + token(v.RuleID) + ")"
 	}

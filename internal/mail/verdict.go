@@ -80,4 +80,20 @@ type Verdict struct {
 	Degraded []string // what was not looked at: "dnsbl: bl.example: timeout"
 	Unknown  []string // ids of rules that could not be judged because of it
 	Observed []string // ids of rules that would have acted but were told to observe
+
+	// Where a mail goes that is delivered or tagged. With a harsher action Redirect is null and Discard is false.
+	Redirect Address   // instead of Rcpt; null: to Rcpt
+	Discard  bool      // to nobody, although it is accepted
+	Copies   []Address // also to these, each once
+}
+
+// Word says what is done in one word: discard, redirect, or the action.
+func (v *Verdict) Word() string {
+	switch {
+	case v.Discard:
+		return "discard"
+	case !v.Redirect.IsNull():
+		return "redirect"
+	}
+	return v.Action.String()
 }

@@ -5,6 +5,8 @@ package text
 var baseTexts = []Entry{
 	{"action.deliver", "受信", "delivered"},
 	{"action.tag", "注意の印を付けて受信", "delivered with a mark"},
+	{"action.redirect", "別の宛先に転送", "sent to another recipient"},
+	{"action.discard", "受け付けたうえで破棄", "accepted and discarded"},
 	{"action.hold", "隔離", "held in the quarantine"},
 	{"action.defer", "一時的に受信を見合わせ", "put off (the sender will try again)"},
 	{"action.reject", "受信を拒否", "refused"},
@@ -77,6 +79,8 @@ var baseTexts = []Entry{
 	{"explain.unsure", "なお、次の点は確認できませんでした：{what}。", "These could not be looked at: {what}."},
 	{"explain.suspect", "差出人に心当たりがある場合は、誤って判定した可能性があります。内容をご確認ください。", "If you know the sender, this may be a mistake. Please have a look at the mail."},
 
+	{"report.redirect", "宛先の代わりに {rcpt} に届けます。", "It goes to {rcpt} instead of the recipient."},
+	{"report.copy", "写しを {rcpt} にも届けます。", "A copy goes to {rcpt} as well."},
 	{"report.action", "判定：{action}", "Verdict: {action}"},
 	{"report.class", "分類：{class}", "Class: {class}"},
 	{"report.rule", "決め手となった規則：{id}（{place}）", "Decided by the rule {id} ({place})"},

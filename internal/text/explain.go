@@ -180,7 +180,13 @@ func Action(a mail.Action, lang Lang) string {
 // Report says everything to the administrator, one thing a line: the verdict, what decided, every finding with its points
 // and evidence, what was not looked at, and what would have changed the verdict. `scan` and `explain` print it.
 func Report(v mail.Verdict, lang Lang) []string {
-	lines := []string{Fill("report.action", lang, ev("action", Action(v.Action, lang)))}
+	lines := []string{Fill("report.action", lang, ev("action", orElse(Fill("action."+v.Word(), lang), v.Word())))}
+	if !v.Redirect.IsNull() {
+		lines = append(lines, Fill("report.redirect", lang, ev("rcpt", v.Redirect.String())))
+	}
+	for _, a := range v.Copies {
+		lines = append(lines, Fill("report.copy", lang, ev("rcpt", a.String())))
+	}
 	if v.Class != "" {
 		lines = append(lines, Fill("report.class", lang, ev("class", v.Class)))
 	}
