@@ -46,6 +46,10 @@ func (checkCmd) Run(a *app) error {
 		live.print(a.out)
 		return found
 	}
+	if err := a.checkRecipients(cfg); err != nil {
+		printErrors(a.err, err)
+		return found
+	}
 	for _, w := range policy.Warnings() {
 		fmt.Fprintln(a.out, "note:", w)
 	}

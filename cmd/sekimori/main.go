@@ -34,6 +34,7 @@ type cli struct {
 	Bayes      bayesCmd      `cmd:"" help:"What the Bayesian check has learned."`
 	Quarantine quarantineCmd `cmd:"" help:"List, show, release and delete held mail."`
 	Queue      queueCmd      `cmd:"" help:"List, show and retry mail that waits for a backend."`
+	Recipients recipientsCmd `cmd:"" help:"Who is ours: look an address up, fetch from directories, list where recipients are kept."`
 	Rules      rulesCmd      `cmd:"" help:"Check and test the rule files."`
 	Symbols    symbolsCmd    `cmd:"" help:"List every symbol with its score and meaning."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`

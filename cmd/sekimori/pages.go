@@ -128,6 +128,7 @@ func (s *server) gauges() {
 		}
 		return 0
 	})
+	s.recipientGauges()
 	for _, x := range []struct {
 		name, help string
 		n          *atomic.Int64

@@ -83,3 +83,22 @@ func (s *server) shareHarvest() func(context.Context, string, config.Rate) (time
 		return taken[0].Retry, nil
 	}
 }
+
+// recipientGauges shows how much we have of each place and how old it is.
+func (s *server) recipientGauges() {
+	numbers := func(of func(recipients.Status) (float64, bool)) func() map[string]float64 {
+		return func() map[string]float64 {
+			all := map[string]float64{}
+			for _, st := range s.rcpts().Status() {
+				if v, ok := of(st); ok {
+					all[st.Source] = v
+				}
+			}
+			return all
+		}
+	}
+	s.metrics.Table("sekimori_recipients", "Recipients that are known without asking.", "source",
+		numbers(func(st recipients.Status) (float64, bool) { return float64(st.Entries), true }))
+	s.metrics.Table("sekimori_recipients_age_seconds", "How long ago it was last confirmed that nobody is missing.", "source",
+		numbers(func(st recipients.Status) (float64, bool) { return time.Since(st.Taken).Seconds(), !st.Taken.IsZero() }))
+}

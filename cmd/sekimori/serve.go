@@ -186,6 +186,7 @@ func (s *server) serve(ctx, work context.Context) error {
 	s.background.Go(func() { learner.Run(work) })
 	s.present.Load().rcpts.start(work, &s.background)
 	s.background.Go(func() { s.watchConfig(ctx, work) })
+	s.background.Go(func() { s.recipientRequests(work) })
 	s.background.Go(func() { s.relay.Run(work) })
 	s.background.Go(func() { s.keeper.Run(work) })
 	s.background.Go(func() { s.watchStore(work) })

@@ -1,4 +1,25 @@
 package metrics
 
+import "github.com/prometheus/client_golang/prometheus"
+
 // Lookup counts a question about a recipient by who answered it and how.
 func (r *Registry) Lookup(source, result string) { r.lookups.WithLabelValues(source, result).Inc() }
+
+// table is a metric whose labels are known only when it is read.
+type table struct {
+	desc *prometheus.Desc
+	read func() map[string]float64
+}
+
+func (t table) Describe(ch chan<- *prometheus.Desc) { ch <- t.desc }
+
+func (t table) Collect(ch chan<- prometheus.Metric) {
+	for label, v := range t.read() {
+		ch <- prometheus.MustNewConstMetric(t.desc, prometheus.GaugeValue, v, label)
+	}
+}
+
+// Table adds a metric that is read when it is asked for, one value for each value of a label.
+func (r *Registry) Table(name, help, label string, read func() map[string]float64) {
+	r.reg.MustRegister(table{prometheus.NewDesc(name, help, []string{label}, nil), read})
+}

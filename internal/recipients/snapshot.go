@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -202,6 +203,7 @@ func writeFile(path string, write func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
+	likeFolder(f, dir)
 	w := bufio.NewWriterSize(f, 64<<10)
 	err = write(w)
 	for _, step := range []func() error{w.Flush, func() error { return f.Chmod(0o640) }, f.Sync} {
@@ -225,4 +227,20 @@ func writeFile(path string, write func(io.Writer) error) error {
 	}
 	defer d.Close()
 	return d.Sync()
+}
+
+// likeFolder gives a file to the owner of its folder: a command that root runs must leave nothing that serve cannot read.
+func likeFolder(f *os.File, dir string) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
+		_ = f.Chown(int(st.Uid), int(st.Gid))
+	}
+}
+
+// WriteFile replaces a file in the folder of copies: a crash at any point leaves the old or the new one, whole.
+func WriteFile(path string, text []byte) error {
+	return writeFile(path, func(w io.Writer) error { _, err := w.Write(text); return err })
 }

@@ -3,7 +3,6 @@ package recipients
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"path/filepath"
 	"strings"
 	"time"
@@ -22,7 +21,7 @@ func (d *Directory) writeStatus() {
 	if err != nil || string(b) == d.written {
 		return
 	}
-	err = writeFile(filepath.Join(d.o.Dir, statusFile), func(w io.Writer) error { _, err := w.Write(append(b, '\n')); return err })
+	err = WriteFile(filepath.Join(d.o.Dir, statusFile), append(b, '\n'))
 	if err != nil {
 		d.o.Log.Warn("recipients: the status cannot be written", "err", err)
 		return
