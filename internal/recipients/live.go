@@ -98,11 +98,14 @@ func (l *live) ask(ctx context.Context, key string, f func(context.Context) ([]E
 
 // run carries a call out. Waiting for a slot counts as a part of its time.
 func (l *live) run(ctx context.Context, key string, c *call, f func(context.Context) ([]Entry, error)) {
-	ctx, stop := context.WithTimeout(ctx, l.timeout)
+	end := time.Now().Add(l.timeout)
+	ctx, stop := context.WithDeadline(ctx, end)
 	defer stop()
 	select {
 	case l.slots <- struct{}{}:
-		c.got, c.err = guarded(ctx, f)
+		if c.err = errCrowded; time.Now().Before(end) { // both may have come at once
+			c.got, c.err = guarded(ctx, f)
+		}
 		<-l.slots
 	case <-ctx.Done():
 		c.err = errCrowded
