@@ -68,6 +68,8 @@ type program struct {
 	HTTP string // address of the status page
 	Ops  string // address of /metrics and /healthz
 
+	sockets []*os.File // given to it as a service manager does
+
 	mu   sync.Mutex
 	logs []map[string]any
 	raw  bytes.Buffer
@@ -112,6 +114,12 @@ func (p *program) run() {
 	p.cmd = exec.Command(os.Args[0], "serve", "--config", p.conf)
 	p.cmd.Env = append(os.Environ(), asProgram+"=1")
 	p.cmd.Dir = p.dir
+	if len(p.sockets) > 0 {
+		// The shell knows its process number, which is to be that of the server.
+		p.cmd = exec.Command("/bin/sh", append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`}, p.cmd.Args...)...)
+		p.cmd.Env = append(os.Environ(), asProgram+"=1", fmt.Sprintf("LISTEN_FDS=%d", len(p.sockets)))
+		p.cmd.Dir, p.cmd.ExtraFiles = p.dir, p.sockets
+	}
 	out, err := p.cmd.StderrPipe()
 	if err != nil {
 		p.t.Fatal(err)

@@ -36,6 +36,7 @@ type cli struct {
 	Queue      queueCmd      `cmd:"" help:"List, show and retry mail that waits for a backend."`
 	Recipients recipientsCmd `cmd:"" help:"Who is ours: look an address up, fetch from directories, list where recipients are kept."`
 	Rules      rulesCmd      `cmd:"" help:"Check and test the rule files."`
+	Service    serviceCmd    `cmd:"" help:"Print the unit files for systemd."`
 	Symbols    symbolsCmd    `cmd:"" help:"List every symbol with its score and meaning."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }

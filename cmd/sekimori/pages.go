@@ -27,12 +27,12 @@ func openPages(s *server) (*pages, error) {
 	p := &pages{s: s}
 	var err error
 	if addr := s.cfg().HTTP.Listen; addr != "" {
-		if p.status, err = net.Listen("tcp", addr); err != nil {
+		if p.status, err = s.inherited.listener("http", s.cfg)("tcp", addr); err != nil {
 			return nil, fmt.Errorf("http.listen: %w", err)
 		}
 	}
 	if addr := s.cfg().Metrics.Listen; addr != "" {
-		if p.ops, err = net.Listen("tcp", addr); err != nil {
+		if p.ops, err = s.inherited.listener("metrics", s.cfg)("tcp", addr); err != nil {
 			p.close()
 			return nil, fmt.Errorf("metrics.listen: %w", err)
 		}

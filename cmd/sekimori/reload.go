@@ -236,6 +236,7 @@ func newServer(a *app, cfg *config.Config) *server {
 	s.log = newLogger(cfg, a.err, &s.level)
 	s.first = (&hasher{}).look(cfg.Files())
 	s.reloads.success.Store(1)
+	s.rest, s.endRest = context.WithCancel(context.Background()) // drain sets its own
 	signal.Notify(s.hup, syscall.SIGHUP)
 	return s
 }

@@ -35,15 +35,16 @@ func (serveCmd) Help() string {
 
 // server is everything that runs, in the order in which it is opened.
 type server struct {
-	app     *app
-	present atomic.Pointer[generation] // the configuration in force, and the checks and rules made of it
-	level   slog.LevelVar
-	log     *slog.Logger
-	started time.Time
-	hup     chan os.Signal // SIGHUP
-	first   fingerprint    // of the files of the first configuration
-	reloads reloadStats
-	state   *stateFile // for the commands
+	app       *app
+	present   atomic.Pointer[generation] // the configuration in force, and the checks and rules made of it
+	level     slog.LevelVar
+	log       *slog.Logger
+	started   time.Time
+	hup       chan os.Signal // SIGHUP
+	first     fingerprint    // of the files of the first configuration
+	reloads   reloadStats
+	inherited *inherited // sockets of the service manager
+	state     *stateFile // for the commands
 
 	metrics *metrics.Registry
 	warn    *warnings
@@ -59,6 +60,8 @@ type server struct {
 	pages   *pages // status page, metrics
 
 	background sync.WaitGroup
+	rest       context.Context // of closing: ends with the drain's time
+	endRest    context.CancelFunc
 }
 
 // Run opens everything, serves until the context ends, drains, and closes everything in the opposite order.
@@ -92,6 +95,10 @@ func (serveCmd) Run(a *app) error {
 // open makes every part. What it starts in the background ends with ctx.
 func (s *server) open(ctx context.Context) error {
 	cfg := s.cfg()
+	var err error
+	if s.inherited, err = inherit(s.log); err != nil {
+		return err
+	}
 	s.metrics = metrics.New(version)
 	s.warn = newWarnings(s.log, s.metrics.Warning)
 	for _, w := range cfg.Warnings {
@@ -100,7 +107,6 @@ func (s *server) open(ctx context.Context) error {
 	if err := os.MkdirAll(cfg.DataDir, 0o750); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
-	var err error
 	if s.store, err = store.Open(ctx, store.Options{Redis: cfg.Redis, DataDir: cfg.DataDir, Log: s.log}); err != nil {
 		return err
 	}
@@ -124,7 +130,7 @@ func (s *server) open(ctx context.Context) error {
 	}
 	if cfg.Role != "console" {
 		s.front, err = front.New(front.Options{
-			Config: cfg, Recipients: gen.rcpts.Directory, Share: s.shareHarvest(), Gate: front.AdaptGate(gen.judge.gate.Accept), Closed: gen.close,
+			Listen: s.inherited.listener("smtp", s.cfg), Config: cfg, Recipients: gen.rcpts.Directory, Share: s.shareHarvest(), Gate: front.AdaptGate(gen.judge.gate.Accept), Closed: gen.close,
 			Relay: relayPort{s.relay}, Keeper: keeperPort{s.keeper},
 			Spool: spoolPort{s.spool}, Parse: mime.Parse, NewID: func() string { return xid.New().String() },
 			Log: s.log, Observer: observer{s.metrics},
@@ -182,6 +188,12 @@ func (s *server) serve(ctx, work context.Context) error {
 	s.loadLearned(work)
 	s.announce()
 	s.recordStart()
+	for _, name := range s.inherited.unused() {
+		s.log.Warn("a socket of the service manager belongs to no listener", "socket", name)
+	}
+	if os.Geteuid() == 0 {
+		s.log.Warn("runs as root, which it does not need: see sekimori service print")
+	}
 	learner := s.judge().learner // of all generations
 	s.background.Go(func() { learner.Run(work) })
 	s.present.Load().rcpts.start(work, &s.background)
@@ -203,10 +215,9 @@ func (s *server) serve(ctx, work context.Context) error {
 	case err = <-failed:
 		s.log.Error("the SMTP server ended", "err", err)
 	case <-ctx.Done():
-		s.log.Info("draining", "timeout", s.cfg().SMTP.DrainTimeout.String())
+		s.log.Info("draining")
 	}
-	s.health.Drain()
-	s.drain()
+	s.rest, s.endRest = s.drain()
 	return err
 }
 
@@ -220,18 +231,6 @@ func (s *server) loadLearned(ctx context.Context) {
 	}
 }
 
-// drain lets the front finish what it has in hand.
-func (s *server) drain() {
-	if s.front == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg().SMTP.DrainTimeout.D())
-	defer cancel()
-	if err := s.front.Shutdown(ctx); err != nil {
-		s.log.Warn("connections were cut at the end of the drain; what they had sent was not acknowledged", "err", err)
-	}
-}
-
 // close ends everything that was opened, last first. The context of the background work has ended.
 func (s *server) close() {
 	if s.pages != nil {
@@ -240,9 +239,8 @@ func (s *server) close() {
 	s.background.Wait()
 	var errs []error
 	if s.relay != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		errs = append(errs, s.relay.Close(ctx))
-		cancel()
+		errs = append(errs, s.relay.Close(s.rest))
+		s.endRest()
 	}
 	s.names.close()
 	if gen := s.present.Load(); gen != nil {

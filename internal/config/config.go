@@ -62,6 +62,7 @@ type SMTP struct {
 	IdleTimeout         Duration `toml:"idle_timeout"`                      // default 5m (RFC 5321 4.5.3.2)
 	Lifetime            Duration `toml:"lifetime"`                          // of one connection; default 1h
 	EarlyTalkerPause    Duration `toml:"early_talker_pause"`                // default 4s, for suspects only
+	DrainDelay          Duration `toml:"drain_delay"`                       // for which connections are still taken while /healthz says draining; default 0s
 	DrainTimeout        Duration `toml:"drain_timeout"`                     // default 30s
 	NormalizeBareLF     bool     `toml:"normalize_bare_lf"`                 // default false: 554 5.6.0
 }

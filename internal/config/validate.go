@@ -56,6 +56,7 @@ func (v *validator) run() {
 	v.queue()
 	v.loops()
 	v.limits()
+	v.drain()
 	v.recipientLimits()
 	v.oneOf("log.format", c.Log.Format, "", "json", "text")
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
