@@ -1,25 +1,76 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"sekimori/internal/config"
 	"sekimori/internal/store"
 	"sekimori/rules"
 )
 
-type checkCmd struct{}
+type checkCmd struct {
+	JSON bool `help:"Print JSON."`
+}
+
+// checkReport is what check --json prints.
+type checkReport struct {
+	OK       bool     `json:"ok"`
+	File     string   `json:"file"`
+	Errors   []string `json:"errors"`
+	Notes    []string `json:"notes"`
+	Running  running  `json:"running"`
+	Firewall []way    `json:"firewall"`
+}
 
 // Help is the long help.
 func (checkCmd) Help() string {
 	return "Reads the configuration, the rule files and the lists, makes every check as serve would, and prints every error " +
-		"as file:line:column at once. Nothing is changed. Exit code 1 when there is an error."
+		"as file:line:column at once. Says whether the running server uses what is on the disk, and lists every port with its " +
+		"direction, for a firewall. Nothing is changed. Exit code 1 when there is an error."
 }
 
 // Run collects the errors of the configuration, of the rules and of every check, so that one run shows them all.
-func (checkCmd) Run(a *app) error {
+func (c checkCmd) Run(a *app) error {
+	if !c.JSON {
+		return c.run(a)
+	}
+	var words, errs bytes.Buffer
+	quiet := *a
+	quiet.out, quiet.err = &words, &errs
+	err := c.run(&quiet)
+	r := checkReport{OK: err == nil, File: a.config, Errors: lines(errs.String()), Notes: []string{}, Firewall: []way{}}
+	for _, l := range lines(words.String()) {
+		if strings.HasPrefix(l, "note: ") || strings.HasPrefix(l, "warning: ") {
+			r.Notes = append(r.Notes, l)
+		}
+	}
+	if cfg, _ := a.inspectConfig(); cfg != nil { // its errors are in r.Errors
+		var stateErr error
+		if r.Running, stateErr = inspectRunning(cfg); stateErr != nil {
+			r.Notes = append(r.Notes, stateErr.Error())
+		}
+		r.Firewall = ways(cfg)
+	}
+	if jsonErr := a.json(r); jsonErr != nil {
+		return jsonErr
+	}
+	return err
+}
+
+// lines divides a text; there are none in an empty one.
+func lines(text string) []string {
+	list := []string{}
+	for l := range strings.Lines(text) {
+		list = append(list, strings.TrimRight(l, "\n"))
+	}
+	return list
+}
+
+func (checkCmd) run(a *app) error {
 	cfg, err := a.inspectConfig()
 	if err != nil {
 		printErrors(a.err, err)
@@ -60,6 +111,9 @@ func (checkCmd) Run(a *app) error {
 	name := a.config
 	if name == "" {
 		name = "the built-in configuration"
+	}
+	if err := a.printWays(ways(cfg)); err != nil {
+		return err
 	}
 	live.print(a.out)
 	fmt.Fprintf(a.out, "%s is fine: rules %s, %d tests in rule files passed\n", name, policy.Version(), len(tests))
