@@ -1,0 +1,212 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// chaos does harm until so many processes were killed.
+func (w *world) chaos(kills int) error {
+	w.sleep(1500, 2500)
+	for n := 0; n < kills; {
+		killed, err := w.harm()
+		if err != nil {
+			return err
+		}
+		n += killed
+		w.sleep(150, 900)
+		if w.rand.IntN(3) == 0 {
+			w.decide()
+		}
+		if killed > 0 && n/20 != (n-killed)/20 {
+			fmt.Fprintf(w.out, "%d kills\n", n)
+		}
+	}
+	return nil
+}
+
+// sleep waits so many milliseconds as are drawn.
+func (w *world) sleep(from, to int) {
+	time.Sleep(time.Duration(from+w.rand.IntN(to-from)) * time.Millisecond)
+}
+
+// victim draws one of the processes, the server more often than the others.
+func (w *world) victim() *process {
+	all := w.all()
+	if w.rand.IntN(5) < 2 {
+		return w.server
+	}
+	return all[w.rand.IntN(len(all))]
+}
+
+// harm does one thing and returns how many processes it killed.
+func (w *world) harm() (int, error) {
+	p := w.victim()
+	switch k := w.rand.IntN(20); {
+	case k < 11:
+		w.note(p)
+		p.kill()
+		if k == 0 { // two at once
+			other := w.victim()
+			w.note(other)
+			other.kill()
+			w.sleep(50, 800)
+			if err := other.start(); err != nil {
+				return 0, err
+			}
+			return 2, p.start()
+		}
+		if w.rand.IntN(2) == 0 {
+			w.sleep(50, 1500)
+		}
+		return 1, p.start()
+	case k < 15:
+		p.pause()
+		w.sleep(100, 4000)
+		if w.rand.IntN(3) == 0 {
+			w.note(p)
+			p.kill() // while it is stopped
+			return 1, p.start()
+		}
+		p.resume()
+	case k < 17:
+		return 0, w.restart()
+	case w.mounted:
+		w.fill()
+	}
+	return 0, nil
+}
+
+func (w *world) note(p *process) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.kills = append(w.kills, kill{p.name, time.Now()})
+}
+
+// restart ends the server with SIGTERM, or asks it to read its configuration again.
+func (w *world) restart() error {
+	if w.rand.IntN(2) == 0 {
+		w.server.mu.Lock()
+		_ = w.server.running.Process.Signal(syscall.SIGHUP)
+		w.server.mu.Unlock()
+		w.sleep(50, 300)
+		return nil
+	}
+	if code := w.server.end(60 * time.Second); code != 0 {
+		return fmt.Errorf("the server ended with %d on SIGTERM; see %s", code, w.server.log)
+	}
+	return w.server.start()
+}
+
+// fill takes the server's disk, down to the last octet or only below the reserve, and gives it back.
+func (w *world) fill() {
+	name := filepath.Join(w.data, "ballast")
+	var st syscall.Statfs_t
+	if syscall.Statfs(w.data, &st) != nil {
+		return
+	}
+	take := int64(st.Bavail) * st.Bsize
+	if w.rand.IntN(2) == 0 {
+		take -= 20 << 20
+	}
+	if f, err := os.Create(name); err == nil {
+		chunk := make([]byte, 1<<20)
+		for ; take > 0; take -= int64(len(chunk)) {
+			if _, err := f.Write(chunk[:min(int64(len(chunk)), take)]); err != nil {
+				break
+			}
+		}
+		f.Close()
+	}
+	w.sleep(500, 3000)
+	_ = os.Remove(name)
+}
+
+// heldRow is what is read of `quarantine list --json`.
+type heldRow struct {
+	ID      string   `json:"id"`
+	Rcpt    []string `json:"rcpt"`
+	Subject string   `json:"subject"`
+	Class   string   `json:"class"`
+	Pending bool     `json:"pending"`
+	States  []struct {
+		Rcpt  string `json:"rcpt"`
+		State string `json:"state"`
+	} `json:"states"`
+}
+
+// decide releases or deletes a held mail, as people do; while everything is being killed it may fail.
+func (w *world) decide() {
+	out, err := w.command("quarantine", "list", "--json", "--limit", "20")
+	var rows []heldRow
+	if err != nil || json.Unmarshal(out, &rows) != nil || len(rows) == 0 {
+		return
+	}
+	row := rows[w.rand.IntN(len(rows))]
+	verb := "release"
+	if w.rand.IntN(3) == 0 {
+		verb = "delete"
+	}
+	_, _ = w.command("quarantine", verb, row.ID)
+}
+
+// mend brings everything back, lets the backends behave, and waits until the queue has run empty.
+func (w *world) mend() error {
+	fmt.Fprintln(w.out, "mending")
+	_ = os.Remove(filepath.Join(w.data, "ballast"))
+	for _, p := range w.backends {
+		w.honest.Store(p.name, true)
+		p.resume()
+		p.kill()
+	}
+	for _, p := range w.all() {
+		p.resume()
+		if err := p.start(); err != nil {
+			return err
+		}
+	}
+	var last []byte
+	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(2 * time.Second) {
+		if w.settled(&last) {
+			return nil
+		}
+		_, _ = w.command("queue", "retry", "--all")
+	}
+	return fmt.Errorf("the queue does not run empty: %.2000s", last)
+}
+
+// settled reports whether nothing is on its way any more.
+func (w *world) settled(last *[]byte) bool {
+	out, err := w.command("queue", "list", "--json")
+	*last = out
+	var queue []json.RawMessage
+	if err != nil || json.Unmarshal(out, &queue) != nil || len(queue) > 0 {
+		return false
+	}
+	rows, err := w.held()
+	if err != nil {
+		return false
+	}
+	for _, r := range rows {
+		for _, s := range r.States {
+			if s.State == "releasing" {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// held lists everything that the quarantine knows of, the ended as well.
+func (w *world) held() ([]heldRow, error) {
+	out, err := w.command("quarantine", "list", "--all", "--json", "--limit", "0")
+	if err != nil {
+		return nil, err
+	}
+	var rows []heldRow
+	return rows, json.Unmarshal(out, &rows)
+}
