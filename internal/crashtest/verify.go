@@ -12,6 +12,16 @@ import (
 // fault is something that must not be.
 type fault struct{ token, rcpt, what string }
 
+func (f fault) weight() int {
+	switch {
+	case strings.Contains(f.what, "IS LOST"):
+		return 2
+	case strings.Contains(f.what, "the ledger says"):
+		return 0
+	}
+	return 1
+}
+
 // account is all that is known in the end.
 type account struct {
 	w        *world
@@ -69,6 +79,8 @@ func (w *world) report(l *load, a *account, acked, pairs, delivered, held int) {
 		l.number.Load(), acked, pairs, l.refused, l.later)
 	fmt.Fprintf(w.out, "of the recipients %d are delivered, %d stand where the ledger says in the quarantine\n", delivered, held)
 	fmt.Fprintf(w.out, "duplicates: %v\n", a.explains)
+	// What is lost is said first.
+	slices.SortStableFunc(a.faults, func(x, y fault) int { return y.weight() - x.weight() })
 	for i, f := range a.faults {
 		if i == 20 {
 			fmt.Fprintf(w.out, "… and %d more\n", len(a.faults)-i)
