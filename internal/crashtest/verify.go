@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -147,19 +146,30 @@ func (a *account) judge(m *sent, rcpt string) string {
 	switch {
 	case len(copies) > 0 && (said == "" || said == "delivered"):
 		return "delivered"
-	case len(copies) > 0 && said == "moved":
-		return "delivered" // released, or held as undeliverable after a copy whose answer was lost
-	case said == "held" && stands(holds, "held"), said == "deleted" && stands(holds, "deleted"), said == "moved" && stands(holds, "held", "deleted"):
+	case len(copies) == 0 && said == "held" && stands(holds, "held"):
 		return "kept"
-	case len(copies) > 0:
-		a.fault(m.token, rcpt, fmt.Sprintf("%s was delivered, and the ledger says %q; holds %q", m.id, said, holds))
+	case len(copies) == 0 && said == "deleted" && stands(holds, "deleted"):
+		return "kept"
+	case len(copies) == 0 && said == "deleted" && a.forgot() && stands(holds, "held"):
+		a.explains["deleted, and held again since Redis lost its last writes"]++
+		return "kept"
+	case len(copies) > 0 && said == "held" && stands(holds, "held") && (a.announced(m.id) || a.killedBetween(copies[0].at, m.at.Add(time.Hour))):
+		a.explains["delivered without an answer, then refused and held"]++
 		return "delivered"
-	case len(holds) == 0 && said == "":
+	case len(copies) > 0 && said == "held" && stands(holds, "held") && a.forgot():
+		a.explains["released, and held again since Redis lost its last writes"]++
+		return "delivered"
+	case len(copies) == 0 && len(holds) == 0 && said == "":
 		a.fault(m.token, rcpt, m.id+" IS LOST: no backend has it, it is not held, and the ledger does not know it")
 	default:
-		a.fault(m.token, rcpt, fmt.Sprintf("%s: no backend has it, the ledger says %q, the quarantine %q", m.id, said, holds))
+		a.fault(m.token, rcpt, fmt.Sprintf("%s: %d copies at the backends, the ledger says %q, the quarantine %q", m.id, len(copies), said, holds))
 	}
 	return ""
+}
+
+// forgot reports whether the Redis of this run loses its last writes when it is killed, and was.
+func (a *account) forgot() bool {
+	return !a.w.durable && slices.ContainsFunc(a.w.kills, func(k kill) bool { return k.who == "redis" })
 }
 
 func stands(holds []string, states ...string) bool {
@@ -182,6 +192,8 @@ func (a *account) explain(m *sent, rcpt string, copies []arrival) {
 			a.explains["connection lost behind the final dot, as the log says"]++
 		case a.killedBetween(before.at, after.at):
 			a.explains["the server was killed between the backend's answer and its record"]++
+		case a.forgot() && strings.Contains(string(after.octets[:min(len(after.octets), 200)]), "X-Sekimori-Released"):
+			a.explains["released twice since Redis lost its last writes"]++
 		default:
 			a.fault(m.token, rcpt, fmt.Sprintf("%s arrived twice and nothing explains it: %s %s, %s %s", m.id, before.file, before.at, after.file, after.at))
 		}
@@ -211,19 +223,4 @@ func (a *account) races() {
 			a.fault("", "", strings.TrimSpace(line)+" in "+a.w.server.log)
 		}
 	}
-}
-
-// ledgerLines is what the ledger says in the end, by id and recipient.
-type ledgerLines map[string]string
-
-// of returns the state of the mail for the recipient: of the entry itself or of one of its parts, which share the beginning of the id.
-func (l ledgerLines) of(id, rcpt string) string { return l[key(id, rcpt)] }
-
-func (w *world) readLedger() (ledgerLines, error) {
-	out, err := w.command("queue", "check", "--json")
-	if err != nil {
-		return ledgerLines{}, nil
-	}
-	var x any
-	return ledgerLines{}, json.Unmarshal(out, &x)
 }

@@ -25,6 +25,7 @@ type world struct {
 	data    string // the server's data_dir
 	boxes   string // where the scripted backends put what they took
 	mounted bool   // data is a small tmpfs
+	durable bool   // Redis keeps what it acknowledged when it is killed
 
 	server   *process
 	redis    *process
@@ -126,7 +127,7 @@ func (w *world) openRedis() error {
 	}
 	settings := []string{"--save", "60 1", "--appendonly", "no"}
 	how := "saves only"
-	if w.rand.IntN(2) == 0 {
+	if w.durable = w.rand.IntN(2) == 0; w.durable {
 		settings, how = []string{"--save", "", "--appendonly", "yes", "--appendfsync", "always"}, "append-only file"
 	}
 	fmt.Fprintln(w.out, "Redis with", how)
