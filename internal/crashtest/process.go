@@ -29,7 +29,12 @@ func (p *process) start() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.running != nil {
-		return nil
+		select {
+		case <-p.done:
+			return fmt.Errorf("%s ended by itself: %s; see %s", p.name, p.running.ProcessState, p.log)
+		default:
+			return nil
+		}
 	}
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -72,12 +77,17 @@ func (p *process) signal(s syscall.Signal) {
 	}
 }
 
-// kill ends it with SIGKILL.
+// kill ends it with SIGKILL. One that had ended by itself stays as it is: start says so.
 func (p *process) kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.running == nil {
 		return
+	}
+	select {
+	case <-p.done:
+		return
+	default:
 	}
 	p.signal(syscall.SIGKILL)
 	<-p.done
