@@ -10,9 +10,6 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// lastHurry is how long connections that are cut, and answers that are awaited, have at a second signal.
-const lastHurry = time.Second
-
 // drain lets the front finish what it has in hand. Before it stops to listen it says for smtp.drain_delay that it is draining,
 // so that a balancer sends no more connections here and none is refused. It returns a context for the rest of the way, which ends
 // with smtp.drain_timeout, or at once with a second signal.

@@ -101,8 +101,10 @@ func (r releaser) Queue(ctx context.Context, m quarantine.Release) error {
 	if c := r.relay.Config(); !slices.ContainsFunc(m.Rcpts, func(a mail.Address) bool { return c.Ours(a.Domain) }) {
 		lane = relay.LaneOutbound // a redirected mail that was held as undeliverable
 	}
-	err = r.relay.Queue(ctx, relay.Envelope{Lane: lane, ID: m.ID, From: m.From, Rcpts: m.Rcpts, Content: m.Content, EightBit: m.EightBit, UTF8: m.UTF8,
-		Meta: mail.Origin{Kind: mail.KindRelease}.Encode()})
+	err = r.relay.Queue(ctx, relay.Envelope{
+		Lane: lane, ID: m.ID, From: m.From, Rcpts: m.Rcpts, Content: m.Content, EightBit: m.EightBit, UTF8: m.UTF8,
+		Meta: mail.Origin{Kind: mail.KindRelease}.Encode(),
+	})
 	if errors.Is(err, spool.ErrExists) {
 		archive.Commit()
 		return nil // handed over before, by a process that was killed before it could say so

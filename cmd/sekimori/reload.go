@@ -179,14 +179,14 @@ func (c *change) discard() {
 }
 
 // refused says that the configuration on the disk is not the one in force, and why.
-func (s *server) refused(print fingerprint, why string, err error) {
+func (s *server) refused(files fingerprint, why string, err error) {
 	list := errorLines(err)
 	for _, line := range list {
 		s.log.Error("configuration not reloaded", "error", line)
 	}
 	s.log.Error("configuration not reloaded: the one loaded before stays in force", "why", why, "errors", len(list),
 		"loaded", s.state.loadedAt().Format(time.RFC3339))
-	s.recordRefused(print, list)
+	s.recordRefused(files, list)
 }
 
 // errorLines returns one line for each of several errors.

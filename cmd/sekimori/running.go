@@ -16,7 +16,6 @@ type running struct {
 	Loaded  time.Time `json:"loaded,omitzero"`   // when the configuration in force was read
 	Changed []string  `json:"changed,omitempty"` // files that differ from what is in force
 	Errors  []string  `json:"errors,omitempty"`  // why the configuration on the disk was refused
-	Sandbox string    `json:"sandbox,omitempty"`
 }
 
 // The states of running.
@@ -33,7 +32,7 @@ func inspectRunning(cfg *config.Config) (running, error) {
 	if err != nil || st == nil {
 		return running{State: runningNone}, err
 	}
-	r := running{State: runningSame, PID: st.PID, Loaded: st.Loaded, Sandbox: st.Sandbox}
+	r := running{State: runningSame, PID: st.PID, Loaded: st.Loaded}
 	now := (&hasher{}).look(cfg.Files())
 	if r.Changed = now.changed(st.Files); len(r.Changed) == 0 {
 		return r, nil
@@ -61,8 +60,5 @@ func (r running) print(w io.Writer) {
 	case runningPending:
 		fmt.Fprintf(w, "the running server (pid %d) uses the configuration of %s; it has not read yet: %s (it looks every %s, or at SIGHUP)\n",
 			r.PID, at, strings.Join(r.Changed, ", "), reloadPoll)
-	}
-	if r.Sandbox != "" {
-		fmt.Fprintf(w, "the running server is confined: %s\n", r.Sandbox)
 	}
 }

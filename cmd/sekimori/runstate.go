@@ -21,7 +21,6 @@ type runState struct {
 	Files     fingerprint `json:"files"`  // of the configuration in force
 	Refused   *refusal    `json:"refused,omitempty"`
 	Listening []string    `json:"listening"`
-	Sandbox   string      `json:"sandbox"`
 }
 
 // refusal is a configuration that was not taken over.
@@ -116,18 +115,18 @@ func (s *server) recordStart() {
 }
 
 // recordLoaded writes down that a configuration is in force.
-func (s *server) recordLoaded(print fingerprint) {
+func (s *server) recordLoaded(files fingerprint) {
 	now := time.Now()
 	s.reloads.success.Store(1)
 	s.reloads.at.Store(now.Unix())
 	s.warn.set("config", "")
 	s.writeState(func(st *runState) {
-		st.Loaded, st.Files, st.Rules, st.Refused, st.Listening = now, print, s.judge().policy.Version(), nil, s.addrs()
+		st.Loaded, st.Files, st.Rules, st.Refused, st.Listening = now, files, s.judge().policy.Version(), nil, s.addrs()
 	})
 }
 
 // recordRefused writes down that the configuration on the disk is not in force.
-func (s *server) recordRefused(print fingerprint, errs []string) {
+func (s *server) recordRefused(files fingerprint, errs []string) {
 	s.reloads.success.Store(0)
 	more := ""
 	if len(errs) > 1 {
@@ -135,7 +134,7 @@ func (s *server) recordRefused(print fingerprint, errs []string) {
 	}
 	s.warn.set("config", fmt.Sprintf("the configuration on the disk is not in force, the one of %s is: %s%s",
 		s.state.loadedAt().Format("2006-01-02 15:04:05"), errs[0], more))
-	s.writeState(func(st *runState) { st.Refused = &refusal{At: time.Now(), Files: print, Errors: errs} })
+	s.writeState(func(st *runState) { st.Refused = &refusal{At: time.Now(), Files: files, Errors: errs} })
 }
 
 func (f *stateFile) loadedAt() time.Time {
