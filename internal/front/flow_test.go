@@ -23,7 +23,10 @@ import (
 //	-- relay --     "ADDRESS refused|queued [CODE S.D TEXT]", "fails", "full"
 //	-- config --    "key value": max_recipients, max_errors, max_failed, max_size, normalize, recipients PATH-CONTENT,
 //	                utf8, client ADDRESS, journal FORMAT, relays and mynetworks NETWORK,NETWORK, relays_reject
+//	                max_per_network RATE, subaddress CHARACTERS, internal_only ADDRESSES
 //	-- recipients -- the recipient file of example.jp (default: any)
+//	-- aliases --   its alias file
+//	-- directory -- instead of the recipient file: "ADDRESS [internal]", "away"
 //	-- want --      "delivered|queued|held[:class] ID FROM -> RCPTS", in the order delivered, queued, held
 //	-- client --    for each mail of a trusted relay: "ADDRESS HELO [trusted]" (HELO - for none), or "unknown: WHY"
 //	-- content --   what the first copy holds below our header fields
@@ -58,6 +61,16 @@ func runFlow(t *testing.T, parts map[string]string, dir string) {
 			t.Fatal(err)
 		}
 		w.cfg.Domains[0].Recipients = "file:" + path
+	}
+	if text, ok := parts["aliases"]; ok {
+		path := filepath.Join(dir, "aliases")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.cfg.Domains[0].Aliases = []string{path}
+	}
+	if text, ok := parts["directory"]; ok {
+		flowDirectory(t, w, text)
 	}
 	flowGate(t, w, parts["gate"])
 	flowRelay(t, w, parts["relay"])
@@ -96,6 +109,9 @@ func flowConfig(t *testing.T, w *world, text string) (from string) {
 		case "relays_reject":
 			w.cfg.SMTP.TrustedRelaysReject = true
 		default:
+			if flowRecipients(t, w, key, value) {
+				continue
+			}
 			t.Fatalf("config: %q", line)
 		}
 	}
