@@ -1,0 +1,112 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestRecipients: a file and aliases, through serve and the commands; mail to an alias is found by whose it is.
+func TestRecipients(t *testing.T) {
+	dir := t.TempDir()
+	list, aliases := filepath.Join(dir, "list"), filepath.Join(dir, "aliases")
+	for path, text := range map[string]string{list: "taro@example.test\njiro@example.test\n", aliases: "sales: taro, jiro\nboard: taro\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := startIn(t, dir, serveConfig(dir, fmt.Sprintf(`
+[[smtp.listener]]
+listen = ["127.0.0.1:0"]
+[[domain]]
+names = ["example.test"]
+recipients = "file:%s"
+aliases = [%q]
+subaddress = "+"
+internal_only = ["board@example.test"]
+backends = ["maildir:%s"]
+[policy]
+thresholds = { hold = 0.1 }
+`, list, aliases, filepath.Join(dir, "box"))))
+	c := dial(t, p.SMTP, "")
+	c.want("250", "EHLO client.test")
+	c.want("250", "MAIL FROM:<sender@partner.test>")
+	c.want("550 5.1.1", "RCPT TO:<hanako@example.test>")
+	c.want("550 5.7.1", "RCPT TO:<board@example.test>")
+	c.want("250", "RCPT TO:<Taro+news@example.test>")
+	c.want("250", "RCPT TO:<sales@example.test>")
+	for _, want := range []struct {
+		args, out string
+		code      int
+	}{
+		{"recipients show sales+x@example.test", "quarantine of    taro@example.test, jiro@example.test", 0},
+		{"recipients show board@example.test", "takes mail from mynetworks only", 0},
+		{"recipients show hanako@example.test", "is unknown: 550 5.1.1", 1},
+		{"recipients show taro@other.test", "is not ours", 1},
+		{"recipients show --json sales@example.test", `"result": "known"`, 0},
+		{"recipients show nonsense", "not a mailbox", 2},
+		{"recipients list", "file:" + list, 0},
+		{"recipients sync", "2 entries", 0},
+		{"recipients sync example.test", "2 entries", 0},
+		{"recipients sync other.test", "none of our domains", 1},
+		{"check", "recipients of example.test: file:" + list + ": 2 entries", 0},
+	} {
+		out, code := p.command(strings.Fields(want.args)...)
+		if code != want.code || !strings.Contains(out, want.out) {
+			t.Errorf("%s: %d\n%s", want.args, code, out)
+		}
+	}
+	if len(p.log("recipients: sync was asked for")) != 2 {
+		t.Error("the running server was not asked")
+	}
+	if err := os.WriteFile(list, []byte("taro@example.test\nnot an address\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := p.command("check"); code != 1 || !strings.Contains(out, list+":2:1: ") {
+		t.Errorf("%d %s", code, out)
+	}
+}
+
+// TestCalloutPostfix asks a real Postfix who exists; then one that accepts every address.
+func TestCalloutPostfix(t *testing.T) {
+	needTool(t, "postfix")
+	for name, settings := range map[string]string{
+		"tells":   "virtual_mailbox_domains = example.test\nvirtual_mailbox_maps = inline:{taro@example.test=box/}\n",
+		"all-yes": "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			port := freePort(t)
+			postfix(t, port, settings)
+			p := start(t, serveConfig(t.TempDir(), fmt.Sprintf(`
+[[smtp.listener]]
+listen = ["127.0.0.1:0"]
+[[domain]]
+names = ["example.test"]
+recipients = "callout"
+backends = ["smtp://127.0.0.1:%d"]
+[policy]
+mode = "observe"
+`, port)))
+			if out, code := p.command("recipients", "sync"); code != 0 {
+				t.Fatalf("%d %s", code, out)
+			}
+			c := dial(t, p.SMTP, "")
+			c.want("250", "EHLO client.test")
+			c.want("250", "MAIL FROM:<sender@partner.test>")
+			c.want("250", "RCPT TO:<taro@example.test>")
+			unknown := "550 5.1.1"
+			if name == "all-yes" {
+				unknown = "250"
+			}
+			c.want(unknown, "RCPT TO:<hanako@example.test>")
+			if r := c.data([]byte("Subject: x\r\n\r\nhello\r\n")); !strings.HasPrefix(r, "250") {
+				t.Error(r)
+			}
+			if got := len(p.log("warning")); (got > 0) != (name == "all-yes") {
+				t.Errorf("%d warnings: %v", got, p.log("warning"))
+			}
+		})
+	}
+}
