@@ -133,3 +133,43 @@ func TestNoBackscatter(t *testing.T) {
 		t.Errorf("%d mails arrived, want %d", n, len(cases))
 	}
 }
+
+// TestRoutedAndJournaled sends mail through rules that redirect, copy and discard, with an archive that gets what was accepted, also
+// when the program is killed while the archive is away.
+func TestRoutedAndJournaled(t *testing.T) {
+	archive := filepath.Join(t.TempDir(), "archive")
+	rule := func(id, rcpt, what string) string {
+		return fmt.Sprintf("[[rule]]\nid = %q\ndescribe = { ja = \"試験です。\", en = \"A test.\" }\nwhen = 'rcpt.address == \"%s@example.test\"'\n%s\n", id, rcpt, what)
+	}
+	port := freePort(t)
+	g := startGateway(t, gatewayOptions{
+		on:    []string{"spf"},
+		rules: rule("LEFT_US", "left", `redirect = "boss@example.test"`) + rule("WATCH", "watched", `bcc = "audit@example.test"`) + rule("NOISE", "noise", `action = "discard"`) + rule("KEPT", "kept", `action = "hold"`),
+		extra: fmt.Sprintf("[relay]\nretry = [\"1s\"]\n[journal]\nto = \"all@archive.test\"\nbackend = \"smtp://127.0.0.1:%d\"\n", port),
+	})
+	for _, to := range []string{"taro", "left", "watched", "noise", "kept"} {
+		if r := send(t, g.SMTP, "192.0.2.9", "mx.partner.test", "sender@partner.test", to+"@example.test", []byte(plainMail)); !strings.HasPrefix(r, "250") {
+			t.Fatalf("%s: %s", to, r)
+		}
+	}
+	var to []string
+	for _, m := range maildir(t, g.maildir, 4) {
+		h, err := mail.ReadMessage(strings.NewReader(string(m)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		to = append(to, h.Header.Get("Delivered-To"))
+	}
+	all := " " + strings.Join(to, " ") + " "
+	if len(to) != 4 || !strings.Contains(all, " boss@example.test ") || !strings.Contains(all, " audit@example.test ") || strings.Contains(all, "left@") || strings.Contains(all, "noise@") {
+		t.Errorf("delivered to %s", all)
+	}
+	// The archive is away: its copies wait, and survive a kill.
+	g.kill()
+	g.run()
+	start(t, serveConfig(t.TempDir(), fmt.Sprintf("[[smtp.listener]]\nlisten = [\"127.0.0.1:%d\"]\n[[domain]]\nnames = [\"archive.test\"]\nrecipients = \"any\"\nbackends = [\"maildir:%s\"]\n[policy]\nmode = \"observe\"\n", port, archive)))
+	// The archive of this test is a gateway of ours, which takes the X-Sekimori fields off: what counts is that each mail is there once.
+	if got := maildir(t, archive, 3); len(got) != 3 {
+		t.Errorf("the archive has %d mails, want those to taro, boss and watched", len(got))
+	}
+}

@@ -140,7 +140,8 @@ func (s *server) gauges() {
 		{"sekimori_duplicates_total", "Mails sent again because the connection was lost behind the final dot.", &c.Duplicates},
 		{"sekimori_backend_crowded_total", "Times a backend said 421 to a connection of ours and its pool was made smaller.", &c.Shrunk},
 		{"sekimori_retries_total", "Attempts from the queue.", &c.Retries},
-		{"sekimori_undeliverable_total", "Recipients given up after the mail was acknowledged; it is held.", &c.Failed},
+		{"sekimori_undeliverable_total", "Recipients given up after the mail was acknowledged: the sender was told, or it is held.", &c.Failed},
+		{"sekimori_reports_total", "Reports to senders put into the queue: of failures and of delays.", &c.Notices},
 	} {
 		m.Counter(x.name, x.help, func() float64 { return float64(x.n.Load()) })
 	}

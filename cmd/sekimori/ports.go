@@ -125,6 +125,10 @@ func (o observer) Refusal(where, why string) { o.m.Refusal(where, why) }
 
 func (o observer) Concluded(r front.Record) {
 	for _, v := range r.Verdicts {
+		if word := v.Word(); word != v.Action.String() {
+			o.m.Routed(word)
+			continue
+		}
 		o.m.Mail(v.Action)
 	}
 	if len(r.Verdicts) == 0 && r.Action != "aborted" && len(r.Reply) > 2 {

@@ -48,12 +48,12 @@ func report(header string) *Report {
 
 // parsed is a report taken apart and checked.
 type parsed struct {
-	head                      netmail.Header
-	people, status, returned  string
-	statusType, returnedType  string
-	perMessage                textproto.MIMEHeader
-	perRcpt                   []textproto.MIMEHeader
-	encodings, rcptFieldOrder []string
+	head                     netmail.Header
+	people, status, returned string
+	statusType, returnedType string
+	perMessage               textproto.MIMEHeader
+	perRcpt                  []textproto.MIMEHeader
+	encodings                []string
 }
 
 // Grammars of RFC 3464; the values are one line after unfolding.
@@ -297,7 +297,8 @@ func TestRefusal(t *testing.T) {
 
 func TestID(t *testing.T) {
 	a, b := mail.Address{Local: "a", Domain: "x"}, mail.Address{Local: "b", Domain: "x"}
-	if ID("m", Failed, []mail.Address{a}) != ID("m", Failed, []mail.Address{a}) || ID("m", Failed, []mail.Address{a}) == ID("m", Failed, []mail.Address{b}) ||
+	first, again := ID("m", Failed, []mail.Address{a}), ID("m", Failed, []mail.Address{a})
+	if first != again || ID("m", Failed, []mail.Address{a}) == ID("m", Failed, []mail.Address{b}) ||
 		ID("m", Failed, []mail.Address{a}) == ID("m", Delayed, []mail.Address{a}) {
 		t.Error("names")
 	}

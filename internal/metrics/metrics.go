@@ -117,6 +117,9 @@ func (r *Registry) symbol(name string) prometheus.Counter {
 // Mail counts one recipient's mail by what was done with it.
 func (r *Registry) Mail(action mail.Action) { r.mails.WithLabelValues(action.String()).Inc() }
 
+// Routed counts one recipient's mail that was accepted and went elsewhere: word is "redirect" or "discard".
+func (r *Registry) Routed(word string) { r.mails.WithLabelValues(word).Inc() }
+
 // Open says how many connections are open.
 func (r *Registry) Open(n int) { r.open.Set(float64(n)) }
 

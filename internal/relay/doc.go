@@ -21,6 +21,13 @@
 // meanwhile mail goes to the spool without waiting, and what waits there is tried as soon as it lives.
 //
 // The queue is the spool's entries of kind "queue", one per mail and set of backends: ID, and ID.2, ID.3 … when the recipients of
-// one mail belong to several sets. They are retried after 1, 2, 5, 10, 20, 30 and then every 30 minutes, a fifth more or
-// less, until relay.queue_lifetime, and at once at start, when a backend comes back to life and when `queue retry` asks.
+// one mail belong to several sets. They are retried after 1, 2, 5, 10, 20, 30 and then every 30 minutes (or as
+// relay.retry says), a fifth more or less, until relay.queue_lifetime, and at once at start, when a backend comes back to life and when `queue retry` asks. Each domain has a lane of
+// its own, with at most relay.domain_concurrency (or the domain's concurrency) deliveries at once.
+//
+// Two lanes lead elsewhere. LaneOutbound is for reports to senders and for what a rule redirects or copies: to our own backends, or by
+// [bounce] to the world. LaneJournal is for the archive. Such mail is staged: it is on the disk first, then what it belongs to is
+// settled, and only then is it tried. After a crash in between, a report is found under the same ID and not made again, and the
+// failure it speaks of is settled before anything is tried. A warning of a delay is noted before it is made: a crash there costs the
+// warning and never makes a second. A journal copy whose mail the client sends again because we died can stand in the archive twice.
 package relay

@@ -65,8 +65,7 @@ func TestRetrySchedule(t *testing.T) {
 func TestDomainConcurrency(t *testing.T) {
 	var mu sync.Mutex
 	now, most := map[string]int{}, map[string]int{}
-	var s *fakeServer
-	s = &fakeServer{ehlo: pipelining, on: func(verb, line string) string {
+	s := &fakeServer{ehlo: pipelining, on: func(verb, line string) string {
 		domain := line[strings.LastIndexByte(line, '@')+1:]
 		domain = strings.TrimSuffix(domain, ">")
 		switch verb {
