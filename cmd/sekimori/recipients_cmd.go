@@ -238,7 +238,7 @@ func (c recipientsListCmd) Run(a *app) error {
 		printErrors(a.err, err)
 		return found
 	}
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	all := recipientStatus(cfg, d)
 	if c.JSON {
 		return a.json(all)

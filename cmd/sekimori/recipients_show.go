@@ -42,7 +42,7 @@ func (c recipientsShowCmd) Run(a *app) error {
 		printErrors(a.err, err)
 		return found
 	}
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	r := shownRecipient{Resolution: d.Find(a.ctx, addr)}
 	for _, s := range recipientStatus(cfg, d) {
 		for _, name := range s.Domains {
@@ -111,7 +111,7 @@ func (a *app) checkRecipients(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	for _, s := range recipientStatus(cfg, d) {
 		fmt.Fprintf(a.out, "recipients of %s: %s: %s\n", strings.Join(s.Domains, ", "), s.Source, s.Words(time.Now()))
 		for _, name := range s.Accepts {

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"sekimori/internal/mail"
 	"sekimori/internal/mime"
 )
 
@@ -16,12 +15,4 @@ func TestHeaderOverflow(t *testing.T) {
 	if !slices.Contains(m.Anomalies, "header_overflow") {
 		t.Fatalf("anomalies: %v", m.Anomalies)
 	}
-}
-
-func mustAddress(s string) mail.Address {
-	a, err := mail.ParseAddress(s, true)
-	if err != nil {
-		panic(err)
-	}
-	return a
 }

@@ -224,3 +224,11 @@ func FuzzParseFile(f *testing.F) {
 		}
 	})
 }
+
+func TestAlwaysOpen(t *testing.T) {
+	for s, want := range map[string]bool{"Postmaster": true, "ABUSE": true, "po\u017ftmaster": false, "postmaster2": false} {
+		if AlwaysOpen(mail.Address{Local: s, Domain: "example.jp"}) != want {
+			t.Error(s)
+		}
+	}
+}

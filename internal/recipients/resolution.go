@@ -9,17 +9,13 @@ import (
 // Result says what is to be done about a recipient.
 type Result int
 
+// The results.
 const (
-	// Foreign: the domain is none of ours; relaying is denied.
-	Foreign Result = iota
-	// Known: the address takes mail.
-	Known
-	// Internal: the address takes mail from one's own people only.
-	Internal
-	// Unknown: there is no such address, and a place that knows them all has said so.
-	Unknown
-	// NotNow: nobody can say at the moment; the client has to come again.
-	NotNow
+	Foreign  Result = iota // the domain is none of ours; relaying is denied
+	Known                  // the address takes mail
+	Internal               // it takes mail from one's own people only
+	Unknown                // there is no such address, and a place that knows them all has said so
+	NotNow                 // nobody can say at the moment; the client has to come again
 )
 
 var resultWords = [...]string{"foreign", "known", "internal", "unknown", "not_now"}
