@@ -9,19 +9,25 @@ import (
 	"time"
 
 	"sekimori/internal/config"
+	"sekimori/internal/ledger"
+	"sekimori/internal/relay"
 	"sekimori/internal/spool"
 	"sekimori/internal/text"
 )
 
 type queueCmd struct {
-	List  queueListCmd  `cmd:"" help:"List mail that waits for a backend."`
-	Show  queueShowCmd  `cmd:"" help:"Show one mail of the queue, or with --raw its octets."`
-	Retry queueRetryCmd `cmd:"" help:"Try mail again now."`
-	Check queueCheckCmd `cmd:"" help:"Compare the ledger with what is kept, and say in words whether anything is missing."`
+	List   queueListCmd   `cmd:"" help:"List mail that waits for a backend."`
+	Show   queueShowCmd   `cmd:"" help:"Show one mail of the queue, or with --raw its octets."`
+	Retry  queueRetryCmd  `cmd:"" help:"Try mail again now."`
+	Delete queueDeleteCmd `cmd:"" help:"Delete mail from the queue for good."`
+	Export queueExportCmd `cmd:"" help:"Write mail of the spool, or of a dead node's data_dir, into a tar."`
+	Import queueImportCmd `cmd:"" help:"Take over what export wrote."`
+	Check  queueCheckCmd  `cmd:"" help:"Compare the ledger with what is kept, and say in words whether anything is missing."`
 }
 
 type queueListCmd struct {
-	JSON bool `help:"Print JSON."`
+	Filter queueFilter `embed:""`
+	JSON   bool        `help:"Print JSON."`
 }
 
 // openSpool opens the spool for looking; it works while serve runs and while it does not.
@@ -38,58 +44,43 @@ func (a *app) openSpool() (*spool.Reader, *config.Config, error) {
 	return r, cfg, err
 }
 
-type queueRow struct {
-	ID    string       `json:"id"`
-	State string       `json:"state"`
-	From  string       `json:"from"`
-	Rcpts []spool.Rcpt `json:"rcpts"`
-	Size  int64        `json:"size"`
-	Since time.Time    `json:"since"`
-	Next  time.Time    `json:"next"`
-}
-
 func (c queueListCmd) Run(a *app) error {
-	r, _, err := a.openSpool()
+	r, cfg, err := a.openSpool()
 	if err != nil {
 		return err
 	}
-	rows := []queueRow{}
-	if r != nil {
-		entries, err := r.List(spool.KindQueue)
-		if err != nil {
-			fmt.Fprintln(a.err, "sekimori: some entries cannot be read:", err)
-		}
-		for _, e := range entries {
-			rows = append(rows, queueRow{e.ID, e.State, e.From.String(), e.Rcpts, e.Size, e.Created, e.Next})
-		}
+	items, err := c.Filter.pick(r, cfg)
+	if err != nil {
+		return err
 	}
 	if c.JSON {
-		return a.json(rows)
+		return a.json(items)
 	}
-	if len(rows) == 0 {
-		fmt.Fprintln(a.out, "the queue is empty")
+	if len(items) == 0 {
+		if c.Filter.any() {
+			fmt.Fprintln(a.out, "nothing in the queue matches")
+		} else {
+			fmt.Fprintln(a.out, "the queue is empty")
+		}
 		return nil
 	}
 	w := a.table()
 	fmt.Fprintln(w, "ID\tSTATE\tAGE\tNEXT TRY\tFROM\tTO\tLAST WORDS")
-	for _, q := range rows {
-		var to, last []string
+	for i := range items {
+		q := &items[i]
+		var to []string
 		for _, rc := range q.Rcpts {
-			if rc.Done {
-				continue
-			}
-			to = append(to, rc.Addr.String())
-			if rc.Last != "" && (len(last) == 0 || last[len(last)-1] != rc.Last) {
-				last = append(last, rc.Last)
+			if !rc.Done {
+				to = append(to, rc.Addr.String())
 			}
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", q.ID, q.State, age(time.Since(q.Since)), next(q), text.Clean(orNull(q.From), 40),
-			text.Clean(strings.Join(to, ","), 60), text.Clean(strings.Join(last, "; "), 100))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", q.ID, q.State, age(time.Since(q.Created)), next(q), text.Clean(orNull(q.From.String()), 40),
+			text.Clean(strings.Join(to, ","), 60), text.Clean(q.Reason, 100))
 	}
 	return w.Flush()
 }
 
-func next(q queueRow) string {
+func next(q *relay.Item) string {
 	if q.State == spool.StateInflight {
 		return "the answer is awaited"
 	}
@@ -119,7 +110,7 @@ type queueShowCmd struct {
 }
 
 func (c queueShowCmd) Run(a *app) error {
-	r, _, err := a.openSpool()
+	r, cfg, err := a.openSpool()
 	if err != nil {
 		return err
 	}
@@ -128,6 +119,9 @@ func (c queueShowCmd) Run(a *app) error {
 	}
 	e, err := r.Get(c.ID)
 	if errors.Is(err, spool.ErrNotFound) {
+		if past, err := a.past(cfg, c.ID); err != nil || len(past) > 0 {
+			return c.tellPast(a, past, err)
+		}
 		return fmt.Errorf("%s is not in the queue; it was delivered, or it is a held mail: `sekimori queue list`, `sekimori quarantine list --all`", c.ID)
 	}
 	if err != nil {
@@ -160,38 +154,65 @@ func (c queueShowCmd) Run(a *app) error {
 	return w.Flush()
 }
 
+// past returns the lines of the ledger about a mail and what it went on as.
+func (a *app) past(cfg *config.Config, id string) ([]ledger.Event, error) {
+	l, err := a.readLedger(cfg)
+	if l == nil || err != nil {
+		return nil, err
+	}
+	return l.History(func(x string) bool {
+		return x == id || strings.HasPrefix(x, id+".") || strings.HasPrefix(x, id+"-")
+	})
+}
+
+// tellPast says what became of a mail that is not in the queue any more.
+func (c queueShowCmd) tellPast(a *app, past []ledger.Event, err error) error {
+	switch {
+	case err != nil:
+		return err
+	case c.Raw:
+		return fmt.Errorf("%s has left the queue: its octets are not here any more", c.ID)
+	case c.JSON:
+		return a.json(past)
+	}
+	w := a.table()
+	fmt.Fprintln(w, "TIME\tID\tTO\tWHAT\tDETAIL")
+	for _, e := range past {
+		what := e.Word
+		if !e.Ends() {
+			what = "acknowledged, kept in the quarantine"
+			if e.Word == string(ledger.Queue) {
+				what = "acknowledged, kept in the queue"
+			}
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", e.Time.Local().Format(time.DateTime), e.ID, text.Clean(e.Rcpt, 60), what, text.Clean(e.Detail, 200))
+	}
+	return w.Flush()
+}
+
 type queueRetryCmd struct {
-	IDs []string `arg:"" optional:"" name:"id" help:"IDs, as list prints them."`
-	All bool     `help:"Everything in the queue."`
+	IDs    []string    `arg:"" optional:"" name:"id" help:"IDs, as list prints them."`
+	Filter queueFilter `embed:""`
+	All    bool        `help:"Everything in the queue."`
 }
 
 // Run leaves a request, which the running serve carries out within a second.
 func (c queueRetryCmd) Run(a *app) error {
-	if len(c.IDs) == 0 && !c.All {
-		return usage("name the mails to try again, or say --all")
-	}
 	r, cfg, err := a.openSpool()
 	if err != nil {
 		return err
 	}
-	if r == nil {
-		return errors.New("the queue is empty: there is nothing to try again")
+	ids, err := a.chosen(r, cfg, c.IDs, &c.Filter, c.All)
+	if err != nil {
+		return err
 	}
-	ids := c.IDs
-	if c.All {
+	if len(ids) == 0 {
+		return errors.New("nothing in the queue matches: there is nothing to try again")
+	}
+	if c.All && !c.Filter.any() {
 		ids = []string{"all"}
 	}
-	failed := false
-	for _, id := range c.IDs {
-		if _, err := r.Get(id); err != nil {
-			failed = true
-			fmt.Fprintf(a.err, "sekimori: %s is not in the queue: `sekimori queue list` shows what is\n", id)
-		}
-	}
-	if failed {
-		return found
-	}
-	if err := spool.Ask(filepath.Join(cfg.DataDir, "spool"), "queue.retry", ids, time.Now()); err != nil {
+	if err := relay.RequestRetry(spoolDir(cfg), time.Now(), ids...); err != nil {
 		return err
 	}
 	fmt.Fprintln(a.out, "asked the running server to try again now: sekimori queue list")

@@ -61,28 +61,6 @@ func RequestRetry(spoolDir string, now time.Time, ids ...string) error {
 // Retry tries an entry now, or all with the id "all"; false when it is not in the queue.
 func (r *Relay) Retry(id string) bool { return r.queue.retry(id) }
 
-// requests carries out what commands have asked for.
-func (r *Relay) requests() {
-	list, err := r.o.Spool.Requests("queue.")
-	if err != nil {
-		r.o.Log.Error("relay: requests cannot be read", "error", err)
-		return
-	}
-	for _, q := range list {
-		if q.Verb == verbRetry {
-			r.probeNow()
-			for _, id := range q.Args {
-				r.o.Log.Info("relay: retry was asked for", "id", id, "found", r.queue.retry(id))
-			}
-		} else {
-			r.o.Log.Error("relay: a request that is not known", "verb", q.Verb)
-		}
-		if err := r.o.Spool.Answered(q); err != nil {
-			r.o.Log.Error("relay: a request cannot be taken away", "error", err)
-		}
-	}
-}
-
 // Status is how a backend is.
 type Status struct {
 	URL                 string

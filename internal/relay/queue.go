@@ -273,3 +273,19 @@ func (q *queue) move(id string, w way, now time.Time) {
 		q.put(id, w, now, true)
 	}
 }
+
+// take takes an entry out of the queue unless it is being tried or in flight.
+func (q *queue) take(id string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	it := q.items[id]
+	if it == nil {
+		return true
+	}
+	if it.index < 0 {
+		return false
+	}
+	heap.Remove(&it.lane.waiting, it.index)
+	delete(q.items, id)
+	return true
+}

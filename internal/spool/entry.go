@@ -110,6 +110,9 @@ func encode(e *Entry) ([]byte, error) {
 	return append(b, '\n'), nil
 }
 
+// Decode reads an envelope from elsewhere, which must be that of id and kind.
+func Decode(b []byte, id, kind string) (Entry, error) { return decode(b, id, kind) }
+
 // decode reads an envelope that must be that of id and kind.
 func decode(b []byte, id, kind string) (Entry, error) {
 	var e Entry

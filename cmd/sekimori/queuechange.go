@@ -1,0 +1,288 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"sekimori/internal/config"
+	"sekimori/internal/ledger"
+	"sekimori/internal/mail"
+	"sekimori/internal/relay"
+	"sekimori/internal/spool"
+)
+
+// withKeeper lets f change the spool and the ledger when serve does not run; running reports that it does, and f was not called.
+func withKeeper(cfg *config.Config, f func(relay.Keeper) error) (running bool, err error) {
+	sp, err := spool.Open(spoolDir(cfg), spool.Options{})
+	if errors.Is(err, spool.ErrLocked) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer sp.Close()
+	l, err := ledger.Open(ledgerDir(cfg), ledger.Options{Retention: cfg.Relay.LedgerRetention.D()})
+	if err != nil {
+		return false, err
+	}
+	err = f(relay.Keeper{Spool: sp, Ledger: l})
+	return false, errors.Join(err, l.Close())
+}
+
+type queueDeleteCmd struct {
+	IDs    []string    `arg:"" optional:"" name:"id" help:"IDs, as list prints them."`
+	Filter queueFilter `embed:""`
+	All    bool        `help:"Everything in the queue; needs --yes."`
+	Yes    bool        `help:"Do it, where filters or --all say which; without it they are only listed."`
+}
+
+// Help is the long help.
+func (queueDeleteCmd) Help() string {
+	return "Deletes mail that was acknowledged: nobody is told, neither the sender nor the recipient, and it cannot be undone; " +
+		"`queue export` keeps a copy. The ledger says who did it. The running serve carries it out, a mail that is being sent just now once " +
+		"that has failed; without a running serve the command does it itself."
+}
+
+// Run ends the entries as deleted.
+func (c queueDeleteCmd) Run(a *app) error {
+	r, cfg, err := a.openSpool()
+	if err != nil {
+		return err
+	}
+	ids, err := a.chosen(r, cfg, c.IDs, &c.Filter, c.All)
+	if err != nil {
+		return err
+	}
+	if len(ids) == 0 {
+		fmt.Fprintln(a.out, "nothing in the queue matches")
+		return nil
+	}
+	if len(c.IDs) == 0 && !c.Yes {
+		for _, id := range ids {
+			fmt.Fprintln(a.out, id)
+		}
+		return usage("these %d mails would be deleted: say --yes to do it", len(ids))
+	}
+	return a.endEntries(cfg, ids, ledger.Deleted, operator(), func() error {
+		return relay.RequestDelete(spoolDir(cfg), time.Now(), operator(), ids...)
+	})
+}
+
+// endEntries ends entries, itself or through the running serve.
+func (a *app) endEntries(cfg *config.Config, ids []string, state ledger.State, detail string, ask func() error) error {
+	failed := 0
+	running, err := withKeeper(cfg, func(k relay.Keeper) error {
+		for _, id := range ids {
+			if err := k.End(id, state, detail); err != nil {
+				failed++
+				fmt.Fprintf(a.err, "sekimori: %s: %v\n", id, err)
+			}
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case running:
+		if err := ask(); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.out, "asked the running server to end %d mails as %s: sekimori queue list\n", len(ids), state)
+		return nil
+	case failed > 0:
+		return found
+	}
+	fmt.Fprintf(a.out, "%d mails are %s\n", len(ids), state)
+	return nil
+}
+
+type queueExportCmd struct {
+	Args   []string    `arg:"" name:"id… FILE.tar" help:"IDs, unless filters or --all say which, and last the file to write; - is standard output."`
+	Filter queueFilter `embed:""`
+	All    bool        `help:"Everything that is kept: the queue, and holds that wait on the disk for the quarantine's store."`
+	Dir    string      `placeholder:"DATA_DIR" help:"Read this data_dir instead of the configured one: that of a dead node."`
+	Remove bool        `help:"End the mails here once they are written: they go on where they are imported."`
+}
+
+// Help is the long help.
+func (queueExportCmd) Help() string {
+	return "Writes mail of the spool into a tar: KIND/ID.json is the envelope, KIND/ID.eml are the octets, in the format of the spool. " +
+		"`queue import` on another node takes it over. Without --remove the mails stay here as well and are sent by both."
+}
+
+// Run writes the tar under another name first, so that FILE is whole or not there.
+func (c queueExportCmd) Run(a *app) error {
+	cfg, err := a.loadConfig()
+	if err != nil {
+		printErrors(a.err, err)
+		return found
+	}
+	if c.Dir != "" {
+		cfg.DataDir = c.Dir
+	}
+	r, err := spool.OpenReadOnly(spoolDir(cfg))
+	if err != nil {
+		return err
+	}
+	file := c.Args[len(c.Args)-1]
+	entries, err := c.entries(a, r, cfg, c.Args[:len(c.Args)-1])
+	if err != nil {
+		return err
+	}
+	wrote, err := writeExport(a.out, file, r, entries)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	fmt.Fprintf(a.err, "%d mails written to %s\n", len(wrote), file)
+	if !c.Remove || len(wrote) == 0 {
+		return nil
+	}
+	ids := make([]string, len(wrote))
+	for i := range wrote {
+		ids[i] = wrote[i].ID
+	}
+	to := "by " + operator() + " to " + filepath.Base(file)
+	return a.endEntries(cfg, ids, ledger.Moved, "exported "+to, func() error {
+		return relay.RequestMoved(spoolDir(cfg), time.Now(), to, ids...)
+	})
+}
+
+func (c queueExportCmd) entries(a *app, r *spool.Reader, cfg *config.Config, ids []string) ([]spool.Entry, error) {
+	ids, err := a.chosen(r, cfg, ids, &c.Filter, c.All)
+	if err != nil {
+		return nil, err
+	}
+	var list []spool.Entry
+	for _, id := range ids {
+		if e, err := r.Get(id); err == nil {
+			list = append(list, e)
+		}
+	}
+	if c.All && !c.Filter.any() {
+		holds, err := r.List(spool.KindHold)
+		return append(list, holds...), err
+	}
+	return list, nil
+}
+
+func writeExport(out io.Writer, file string, r *spool.Reader, entries []spool.Entry) ([]spool.Entry, error) {
+	if file == "-" {
+		return relay.Export(out, r, entries)
+	}
+	f, err := os.OpenFile(file+".part", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	wrote, err := relay.Export(f, r, entries)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(file+".part", file)
+	}
+	if err != nil {
+		os.Remove(file + ".part")
+	}
+	return wrote, err
+}
+
+type queueImportCmd struct {
+	File string `arg:"" help:"The tar that queue export wrote."`
+}
+
+// Help is the long help.
+func (queueImportCmd) Help() string {
+	return "Takes over mail that `queue export` wrote. Checksums are verified first, for all of it. What is here or was here and ended is " +
+		"left alone, so that an import can be repeated: it never sends a mail twice. Exit code 1 when something was left alone."
+}
+
+// Run looks through the whole file before anything is taken over.
+func (c queueImportCmd) Run(a *app) error {
+	cfg, err := a.loadConfig()
+	if err != nil {
+		printErrors(a.err, err)
+		return found
+	}
+	read := func(each func(spool.Entry, mail.Content) error) error {
+		f, err := os.Open(c.File)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		return relay.Import(f, each)
+	}
+	total := 0
+	if err := read(func(e spool.Entry, content mail.Content) error { total++; return spool.Verify(&e, content) }); err != nil {
+		return fmt.Errorf("%s: nothing was imported: %w", c.File, err)
+	}
+	taken, left := 0, 0
+	running, err := withKeeper(cfg, func(k relay.Keeper) error {
+		return read(func(e spool.Entry, content mail.Content) error {
+			err := k.Bring(e, content, "imported by "+operator())
+			switch {
+			case errors.Is(err, relay.ErrKnown):
+				left++
+				fmt.Fprintf(a.err, "sekimori: left alone: %v\n", err)
+				return nil
+			case err == nil:
+				taken++
+			}
+			return err
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("%d of %d imported: %w", taken, total, err)
+	}
+	if running {
+		return c.hand(a, cfg, total)
+	}
+	fmt.Fprintf(a.out, "%d of %d mails imported; serve sends them when it runs\n", taken, total)
+	if left > 0 {
+		return found
+	}
+	return nil
+}
+
+// hand gives the file to the running serve.
+func (c queueImportCmd) hand(a *app, cfg *config.Config, total int) error {
+	dir := filepath.Join(spoolDir(cfg), "requests", ".import")
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	in, err := os.Open(c.File)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	to, err := os.CreateTemp(dir, "*.tar")
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, in)
+	if err == nil {
+		err = to.Chmod(0o644)
+	}
+	if err == nil {
+		err = to.Sync()
+	}
+	if cerr := to.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = relay.RequestImport(spoolDir(cfg), time.Now(), operator(), to.Name())
+	}
+	if err != nil {
+		os.Remove(to.Name())
+		return err
+	}
+	fmt.Fprintf(a.out, "asked the running server to take over %d mails; what it leaves alone stands in its log: sekimori queue list\n", total)
+	return nil
+}

@@ -1,0 +1,110 @@
+package relay
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"sekimori/internal/ledger"
+	"sekimori/internal/mail"
+	"sekimori/internal/spool"
+)
+
+// requests carries out what commands have asked for. One that touches a mail which is being tried is looked at again later.
+func (r *Relay) requests() {
+	list, err := r.o.Spool.Requests("queue.")
+	if err != nil {
+		r.o.Log.Error("relay: requests cannot be read", "error", err)
+		return
+	}
+	for _, q := range list {
+		if !r.request(q) {
+			continue
+		}
+		if err := r.o.Spool.Answered(q); err != nil {
+			r.o.Log.Error("relay: a request cannot be taken away", "error", err)
+		}
+	}
+}
+
+// request reports whether it is done with.
+func (r *Relay) request(q spool.Request) bool {
+	switch {
+	case q.Verb == verbRetry:
+		r.probeNow()
+		for _, id := range q.Args {
+			r.o.Log.Info("relay: retry was asked for", "id", id, "found", r.queue.retry(id))
+		}
+	case q.Verb == verbDelete && len(q.Args) > 0:
+		return r.endAll(q.Args[1:], ledger.Deleted, q.Args[0])
+	case q.Verb == verbMoved && len(q.Args) > 0:
+		return r.endAll(q.Args[1:], ledger.Moved, "exported "+q.Args[0])
+	case q.Verb == verbImport && len(q.Args) == 2:
+		r.importFile(q.Args[0], q.Args[1])
+	default:
+		r.o.Log.Error("relay: a request that is not known", "verb", q.Verb)
+	}
+	return true
+}
+
+// endAll ends entries; false when some are being tried just now.
+func (r *Relay) endAll(ids []string, state ledger.State, detail string) bool {
+	if r.o.Ledger == nil {
+		return true
+	}
+	done := true
+	for _, id := range ids {
+		e, err := r.o.Spool.Get(id)
+		if errors.Is(err, spool.ErrNotFound) {
+			r.queue.remove(id)
+			continue
+		}
+		if err == nil && e.Kind == spool.KindQueue && !r.queue.take(id) {
+			done = false
+			continue
+		}
+		if err == nil {
+			err = Keeper{r.o.Spool, r.o.Ledger}.End(id, state, detail)
+		}
+		if err != nil {
+			r.o.Log.Error("relay: an entry cannot be ended as was asked", "id", id, "error", err)
+			if e.Kind == spool.KindQueue {
+				r.queue.add(id, r.way(&e), r.o.Now(), false)
+			}
+			continue
+		}
+		r.o.Log.Info("relay: ended on request", "id", id, "state", string(state), "detail", detail)
+	}
+	return done
+}
+
+// importFile takes over the entries of a tar that a command has left in the spool.
+func (r *Relay) importFile(by, name string) {
+	if r.o.Ledger == nil || filepath.Dir(name) != filepath.Join(r.o.Spool.Dir(), "requests", ".import") {
+		r.o.Log.Error("relay: an import is asked for from a place that is not ours", "file", name)
+		return
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		r.o.Log.Error("relay: an import cannot be read", "error", err)
+		return
+	}
+	defer f.Close()
+	k := Keeper{r.o.Spool, r.o.Ledger}
+	err = Import(f, func(e spool.Entry, c mail.Content) error {
+		err := k.Bring(e, c, "imported by "+by)
+		switch {
+		case err == nil && e.Kind == spool.KindQueue:
+			r.queue.adopt(e.ID, r.way(&e), r.o.Now())
+			r.o.Log.Info("relay: imported", "id", e.ID, "by", by)
+		case err != nil:
+			r.o.Log.Warn("relay: an entry is not imported", "id", e.ID, "error", err)
+		}
+		return nil
+	})
+	if err != nil {
+		r.o.Log.Error("relay: an import is broken off", "error", err)
+		return
+	}
+	os.Remove(name)
+}
