@@ -53,6 +53,7 @@ virtual unix - n n - - virtual
 lmtp unix - - n - - lmtp
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
+tlsmgr unix - - n 1000? 1 tlsmgr
 showq unix n - n - - showq
 postlog unix-dgram n - n - 1 postlogd
 `, port)

@@ -91,7 +91,6 @@ func (r *Relay) makeBackend(c *config.Config, b config.Backend) (backend, error)
 		dialer: dialer{resolver: r.o.Resolver, dial: r.o.Dial},
 		pool:   newPool(most), count: r.Counters, log: r.o.Log, warn: r.o.Warn,
 	}
-	be.pool.apart = be.tell.perClient()
 	be.auth.Store(newAuthenticator(b.Auth, t.network == "unix"))
 	pol, err := newTLSPolicy(b.TLS, t.host)
 	if err != nil {

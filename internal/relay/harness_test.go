@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +29,7 @@ type fakeServer struct {
 	lie    bool   // the server's last SCRAM message is wrong
 	mute   bool   // the server leaves out its last SCRAM message
 	proxy  bool   // a PROXY header comes first
+	forget bool   // after XCLIENT the extension is not offered any more, as Postfix does for clients that may not use it
 	most   int    // connections at a time; above it the banner is 421; 0: any number
 
 	mu        sync.Mutex
@@ -71,6 +73,7 @@ type fakeConn struct {
 	nc   net.Conn
 	r    *bufio.Reader
 	mail received
+	told bool // XCLIENT was said
 }
 
 func (s *fakeServer) serve(nc net.Conn) {
@@ -141,6 +144,9 @@ func (c *fakeConn) command(verb, line, answer string) bool {
 	switch verb {
 	case "EHLO", "LHLO":
 		lines := append([]string{"fake"}, c.s.ehlo...)
+		if c.told && c.s.forget {
+			lines = slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, "XCLIENT") })
+		}
 		for i := range lines[:len(lines)-1] {
 			lines[i] = "250-" + lines[i]
 		}
@@ -177,7 +183,7 @@ func (c *fakeConn) command(verb, line, answer string) bool {
 	case "AUTH":
 		return c.auth(line, answer)
 	case "XCLIENT":
-		c.mail = received{}
+		c.mail, c.told = received{}, true
 		return c.say(or(answer, "220 fake ESMTP again"))
 	case "XFORWARD":
 		return c.say(or(answer, "250 ok"))

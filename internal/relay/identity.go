@@ -118,12 +118,12 @@ func (c *client) introduce(who mail.Client) error {
 	if c.b == nil || c.b.tell != tellXclient || who == c.told {
 		return nil
 	}
+	if who.IsZero() || c.bound() {
+		return errOtherClient // it cannot be taken back: see smtpBackend.send
+	}
 	if c.caps.xclient&attrAddr == 0 {
 		c.b.lacks("XCLIENT")
 		return nil
-	}
-	if who.IsZero() {
-		return errOtherClient // it cannot be taken back: see smtpBackend.send
 	}
 	if c.dirty { // XCLIENT is refused within a transaction
 		if err := c.command("RSET", "RSET", nil); err != nil {
@@ -142,6 +142,26 @@ func (c *client) introduce(who mail.Client) error {
 		return c.again(a)
 	}
 	return nil
+}
+
+// bound reports whether the connection can serve no other client: the PROXY header stands in front of all, and Postfix does not offer
+// XCLIENT again to the client that it was told of.
+func (c *client) bound() bool {
+	if c.b == nil {
+		return false
+	}
+	return c.b.tell.perClient() || c.b.tell == tellXclient && !c.told.IsZero() && c.caps.xclient&attrAddr == 0
+}
+
+// serves reports whether a mail of the client may go by this connection.
+func (c *client) serves(who mail.Client) bool {
+	switch {
+	case !c.bound():
+		return true
+	case c.b.tell.perClient():
+		return c.told.Addr == who.Addr
+	}
+	return c.told == who
 }
 
 // again logs in behind XCLIENT. A server that kept the first login says 503.

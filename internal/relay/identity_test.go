@@ -68,6 +68,21 @@ MAIL FROM:<a@sender.test> BODY=8BITMIME`)
 	})
 }
 
+// TestXclientOnce is Postfix: the extension is gone once it was told of a client. No mail may go as that of another one.
+func TestXclientOnce(t *testing.T) {
+	s := &fakeServer{ehlo: append([]string{"XCLIENT NAME ADDR HELO"}, pipelining...), forget: true}
+	run(t, []*fakeServer{s}, func(w *world) {
+		w.restart(func(b *config.Backend) { b.Client = "xclient"; b.MaxConnections = 1 })
+		for _, c := range []mail.Client{clientA, clientA, clientB, {}, clientA} {
+			w.want("state", w.from("m", c, "x@example.jp"), "delivered")
+		}
+		a, b := "XCLIENT NAME=a.example.net ADDR=198.51.100.7 HELO=helo.example.net\n", "XCLIENT NAME=[UNAVAILABLE] ADDR=IPV6:2001:db8::9 HELO=[weird+2B+3D+C3+A9]\n"
+		m := "MAIL FROM:<a@sender.test> BODY=8BITMIME\n"
+		w.want("commands", s.commands("XCLIENT", "MAIL")+"\n", a+m+m+b+m+m+a+m)
+		w.want("warning", w.warning("backend smtp://192.0.2.1:25 XCLIENT"), "")
+	})
+}
+
 // TestXclientFailures: a server that closes while it waits in the pool costs nobody anything; a refusal queues.
 func TestXclientFailures(t *testing.T) {
 	offers := append([]string{"XCLIENT NAME ADDR HELO"}, pipelining...)

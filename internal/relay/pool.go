@@ -27,8 +27,7 @@ var (
 // pool holds the connections to one backend, at most max at a time, and fewer after the server said that there were too many.
 // Safe for concurrent use.
 type pool struct {
-	max   int
-	apart bool // a connection serves one client only (tellProxy)
+	max int
 
 	mu      sync.Mutex
 	era     atomic.Int32 // how often the pool was shrunk
@@ -88,7 +87,7 @@ func (p *pool) take(who mail.Client) *client {
 		switch {
 		case now.Sub(c.idle) >= idleLimit:
 			p.retire(c)
-		case p.apart && c.told.Addr != who.Addr:
+		case !c.serves(who):
 			continue
 		default:
 			p.idle = slices.Delete(p.idle, i, i+1)
@@ -151,7 +150,7 @@ func (p *pool) put(c *client) {
 	defer p.mu.Unlock()
 	switch {
 	case p.closed || c.used >= transactions || c.idle.Sub(c.since) >= oldest,
-		p.apart && len(p.waiters) > 0, p.slots > p.limit && len(p.waiters) == 0:
+		c.bound() && len(p.waiters) > 0, p.slots > p.limit && len(p.waiters) == 0:
 		p.retire(c)
 		p.grantSlot()
 	case len(p.waiters) > 0:

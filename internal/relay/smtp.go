@@ -221,6 +221,10 @@ func (b *smtpBackend) greet(ctx context.Context, before time.Time, clear bool, w
 	c.b = b
 	if b.tell.perClient() {
 		c.told = who
+		if local, ok := nc.LocalAddr().(*net.TCPAddr); ok && b.tell == tellProxyV1 && !who.Addr.IsValid() {
+			// Postfix does not know UNKNOWN: a connection of our own names ourselves.
+			who = mail.Client{Addr: local.AddrPort().Addr().Unmap(), Port: local.AddrPort().Port()}
+		}
 		if _, err := c.Write(proxyHeader(b.tell, who, peer(nc))); err != nil {
 			c.close()
 			return nil, &stepError{step: "PROXY header", err: err}
