@@ -20,6 +20,10 @@
 // A backend that breaks or stalls is dead until a probe in the background (after 1 s, then doubling to 1 min) reaches it;
 // meanwhile mail goes to the spool without waiting, and what waits there is tried as soon as it lives.
 //
+// A backend may want a login (SASL, never over clear text unless allow_cleartext says so) and to know the client (XCLIENT, XFORWARD, the
+// PROXY header). Where it offers CHUNKING the data goes by BDAT. A 421 while connecting halves the pool, which then grows by one
+// connection a minute. With on_backend_down = "defer" mail stays with its senders while all backends of its domain are dead.
+//
 // The queue is the spool's entries of kind "queue", one per mail and set of backends: ID, and ID.2, ID.3 … when the recipients of
 // one mail belong to several sets. They are retried after 1, 2, 5, 10, 20, 30 and then every 30 minutes (or as
 // relay.retry says), a fifth more or less, until relay.queue_lifetime, and at once at start, when a backend comes back to life and when `queue retry` asks. Each domain has a lane of
