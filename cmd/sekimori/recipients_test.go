@@ -12,12 +12,17 @@ import (
 func TestRecipients(t *testing.T) {
 	dir := t.TempDir()
 	list, aliases := filepath.Join(dir, "list"), filepath.Join(dir, "aliases")
-	for path, text := range map[string]string{list: "taro@example.test\njiro@example.test\n", aliases: "sales: taro, jiro\nboard: taro\n"} {
+	rule := filepath.Join(dir, "rules", "a.toml")
+	if err := os.Mkdir(filepath.Dir(rule), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const hold = "[[rule]]\nid = \"JIRO\"\ndescribe = { ja = \"a\", en = \"b\" }\nwhen = '\"jiro@example.test\" in rcpt.mailboxes'\naction = \"hold\"\n"
+	for path, text := range map[string]string{rule: hold, list: "taro@example.test\njiro@example.test\n", aliases: "sales: taro, jiro\nboard: taro\n"} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	p := startIn(t, dir, serveConfig(dir, fmt.Sprintf(`
+	p := startIn(t, dir, "rules_dir = \"rules\"\n"+serveConfig(dir, fmt.Sprintf(`
 [[smtp.listener]]
 listen = ["127.0.0.1:0"]
 [[domain]]
@@ -28,7 +33,7 @@ subaddress = "+"
 internal_only = ["board@example.test"]
 backends = ["maildir:%s"]
 [policy]
-thresholds = { hold = 0.1 }
+thresholds = {}
 `, list, aliases, filepath.Join(dir, "box"))))
 	c := dial(t, p.SMTP, "")
 	c.want("250", "EHLO client.test")
@@ -37,6 +42,9 @@ thresholds = { hold = 0.1 }
 	c.want("550 5.7.1", "RCPT TO:<board@example.test>")
 	c.want("250", "RCPT TO:<Taro+news@example.test>")
 	c.want("250", "RCPT TO:<sales@example.test>")
+	if r := c.data([]byte("Subject: x\r\n\r\nhello\r\n")); !strings.HasPrefix(r, "250") {
+		t.Fatal(r)
+	}
 	for _, want := range []struct {
 		args, out string
 		code      int
@@ -48,6 +56,8 @@ thresholds = { hold = 0.1 }
 		{"recipients show --json sales@example.test", `"result": "known"`, 0},
 		{"recipients show nonsense", "not a mailbox", 2},
 		{"recipients list", "file:" + list, 0},
+		{"quarantine list --rcpt jiro@example.test", "sales@example.test", 0},
+		{"quarantine list --rcpt hanako@example.test", "nothing is held", 0},
 		{"recipients sync", "2 entries", 0},
 		{"recipients sync example.test", "2 entries", 0},
 		{"recipients sync other.test", "none of our domains", 1},
