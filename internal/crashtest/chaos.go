@@ -19,8 +19,11 @@ func (w *world) chaos(kills int) error {
 		}
 		n += killed
 		w.sleep(150, 900)
-		if w.rand.IntN(3) == 0 {
+		switch w.rand.IntN(6) {
+		case 0, 1:
 			w.decide()
+		case 2:
+			w.look()
 		}
 		if killed > 0 && n/20 != (n-killed)/20 {
 			fmt.Fprintf(w.out, "%d kills\n", n)
@@ -65,6 +68,7 @@ func (w *world) harm() (int, error) {
 		}
 		return 1, p.start()
 	case k < 15:
+		w.count("stopped")
 		p.pause()
 		w.sleep(100, 4000)
 		if w.rand.IntN(3) == 0 {
@@ -81,6 +85,23 @@ func (w *world) harm() (int, error) {
 	return 0, nil
 }
 
+// count remembers how often a harm other than killing was done.
+func (w *world) count(harm string) { w.harms[harm]++ }
+
+// look compares while everything is under way: what is not where the ledger says is a fault at any time. A store that does
+// not answer just now is none.
+func (w *world) look() {
+	w.count("compared under way")
+	out, err := w.command("queue", "check", "--json")
+	var r struct {
+		Mismatches []json.RawMessage `json:"mismatches"`
+	}
+	if err == nil || json.Unmarshal(out, &r) != nil || len(r.Mismatches) == 0 {
+		return
+	}
+	w.early = append(w.early, fmt.Sprintf("queue check under way: %.2000s", out))
+}
+
 func (w *world) note(p *process) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -90,12 +111,14 @@ func (w *world) note(p *process) {
 // restart ends the server with SIGTERM, or asks it to read its configuration again.
 func (w *world) restart() error {
 	if w.rand.IntN(2) == 0 {
+		w.count("configuration read again")
 		w.server.mu.Lock()
 		_ = w.server.running.Process.Signal(syscall.SIGHUP)
 		w.server.mu.Unlock()
 		w.sleep(50, 300)
 		return nil
 	}
+	w.count("ended with SIGTERM")
 	if code := w.server.end(60 * time.Second); code != 0 {
 		return fmt.Errorf("the server ended with %d on SIGTERM; see %s", code, w.server.log)
 	}
@@ -104,6 +127,7 @@ func (w *world) restart() error {
 
 // fill takes the server's disk, down to the last octet or only below the reserve, and gives it back.
 func (w *world) fill() {
+	w.count("disk filled")
 	name := filepath.Join(w.data, "ballast")
 	var st syscall.Statfs_t
 	if syscall.Statfs(w.data, &st) != nil {

@@ -69,7 +69,7 @@ func run(o options, out io.Writer) (ok bool, err error) {
 			return false, err
 		}
 	}
-	w := &world{dir: dir, binary: o.binary, out: out, rand: rand.New(rand.NewPCG(o.seed, 1))}
+	w := &world{dir: dir, binary: o.binary, out: out, rand: rand.New(rand.NewPCG(o.seed, 1)), harms: map[string]int{}}
 	defer func() {
 		w.close()
 		if ok && !o.keep {

@@ -63,6 +63,9 @@ func (w *world) verify(l *load) (bool, error) {
 	if checkErr != nil {
 		a.fault("", "", fmt.Sprintf("queue check: %v\n%.4000s", checkErr, check))
 	}
+	for _, e := range w.early {
+		a.fault("", "", e)
+	}
 	a.races()
 	w.report(l, a, acked, pairs, delivered, held)
 	return len(a.faults) == 0, nil
@@ -73,7 +76,7 @@ func (w *world) report(l *load, a *account, acked, pairs, delivered, held int) {
 	for _, k := range w.kills {
 		whom[k.who]++
 	}
-	fmt.Fprintf(w.out, "killed: %v\n", whom)
+	fmt.Fprintf(w.out, "killed: %v; %v\n", whom, w.harms)
 	fmt.Fprintf(w.out, "%d mails sent, %d acknowledged with %d recipients, %d refused, %d told to come again, the others without an answer\n",
 		l.number.Load(), acked, pairs, l.refused, l.later)
 	fmt.Fprintf(w.out, "of the recipients %d are delivered, %d stand where the ledger says in the quarantine\n", delivered, held)

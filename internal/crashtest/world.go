@@ -35,6 +35,8 @@ type world struct {
 
 	mu    sync.Mutex
 	kills []kill
+	harms map[string]int // of the other kinds
+	early []string       // mismatches that were found under way
 }
 
 // kill is one SIGKILL, for the explanation of duplicates.
