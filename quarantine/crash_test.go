@@ -278,3 +278,59 @@ func BenchmarkHoldCampaign(b *testing.B) {
 		}
 	}
 }
+
+// TestDecisionsSurviveLostWrites releases and deletes mail whose only durable copy is on our disk, and kills Redis before it has
+// saved: what was decided must not stand there as held again.
+func TestDecisionsSurviveLostWrites(t *testing.T) {
+	r := startRedis(t, "--appendonly", "no", "--save", "3600 1")
+	g := newRig(t, r.config())
+	ctx := t.Context()
+	for _, id := range []string{"m1", "m2", "m3"} {
+		g.hold(t, sample(id, id+"\r\n"))
+	}
+	if n := len(g.pendings()); n != 3 {
+		t.Fatalf("%d are on the disk", n)
+	}
+	if _, err := g.Release(ctx, "m1", nil, "admin"); err != nil {
+		t.Fatal(err)
+	}
+	// m2 is deleted by a command, which has no disk: this host learns of it when it compares.
+	commands, err := New(Options{Store: g.store, Now: g.clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := commands.Delete(ctx, "m2", nil, "helpdesk"); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.CatchUp(ctx, "m2"); err != nil {
+		t.Fatal(err)
+	}
+	g.Tick(ctx)
+	for _, i := range g.Pending(ctx) {
+		want := map[string]string{"m1": StateReleased, "m2": StateDeleted, "m3": StateHeld}[i.ID]
+		for _, s := range i.States {
+			if s.State != want {
+				t.Errorf("%s is %s for %s on the disk, not %s", i.ID, s.State, s.Rcpt, want)
+			}
+		}
+	}
+	r.kill()
+	r.start(t)
+	if got := g.state(t, "m1") + g.state(t, "m2") + g.state(t, "m3"); got != "released released deleted deleted held held " {
+		t.Errorf("before they are in the store again: %s", got)
+	}
+	eventually(t, "the store has them again", func() bool {
+		_ = g.store.Client().BgSave(ctx).Err()
+		g.clock.add(time.Minute)
+		g.Tick(ctx)
+		_, err := g.Show(ctx, "m3")
+		n, xerr := g.store.Client().Exists(ctx, mailKey("m1"), mailKey("m2"), mailKey("m3")).Result()
+		return err == nil && xerr == nil && n == 3
+	})
+	if got := g.state(t, "m1") + g.state(t, "m2") + g.state(t, "m3"); got != "released released deleted deleted held held " {
+		t.Error(got)
+	}
+	if g.out.puts != 1 {
+		t.Errorf("handed over %d times", g.out.puts)
+	}
+}

@@ -60,13 +60,19 @@ func (q *Store) settle(ctx context.Context, p *pendingHold, durable bool) error 
 		}
 		there = n == 1
 	}
-	if !there {
+	if there {
+		if err := q.bringUp(ctx, p); err != nil {
+			return err
+		}
+	} else {
 		if err := q.restore(ctx, p); err != nil {
 			return err
 		}
 		if !durable {
-			p.Stored, p.StoredAt = true, q.o.Now()
-			return q.updatePending(p)
+			return q.editPending(id, func(p *pendingHold) bool {
+				p.Stored, p.StoredAt = true, q.o.Now()
+				return true
+			})
 		}
 	}
 	return q.o.Spool.Remove(p.entry.ID)
@@ -85,7 +91,12 @@ func (q *Store) restore(ctx context.Context, p *pendingHold) error {
 	if err := q.save(ctx, &p.Held, packed, p.States, false); err != nil {
 		return err
 	}
-	// A hold whose confirmation was lost on the way stands in the store as held, whatever was done with it here since.
+	return q.bringUp(ctx, p)
+}
+
+// bringUp makes the states in the store those of the disk: a hold whose confirmation was lost on the way, or a store that lost its
+// last writes, has the mail as held, whatever was done with it since.
+func (q *Store) bringUp(ctx context.Context, p *pendingHold) error {
 	for _, r := range p.Held.Rcpts {
 		now := p.States[r.Key()]
 		if state, _, _ := decodeState(now); state == StateHeld {
@@ -98,7 +109,14 @@ func (q *Store) restore(ctx context.Context, p *pendingHold) error {
 	return nil
 }
 
-func (q *Store) updatePending(p *pendingHold) error {
+// editPending changes the hold of a mail on the disk, as it stands there now, when change says so. ErrNotFound when there is none.
+func (q *Store) editPending(id string, change func(*pendingHold) bool) error {
+	q.pendMu.Lock()
+	defer q.pendMu.Unlock()
+	p, err := q.pending(id)
+	if err != nil || !change(p) {
+		return err
+	}
 	b, err := json.Marshal(p.pendingMeta)
 	if err != nil {
 		return err
@@ -194,10 +212,13 @@ func (q *Store) changePending(ctx context.Context, r spool.Request, p *pendingHo
 			return fmt.Errorf("%w: %w", errLater, err)
 		}
 	}
-	for _, a := range g.rcpts {
-		p.States[a.Key()] = encodeState(state, r.Time, by)
-	}
-	if err := q.updatePending(p); err != nil {
+	err = q.editPending(p.Held.ID, func(p *pendingHold) bool {
+		for _, a := range g.rcpts {
+			p.States[a.Key()] = encodeState(state, r.Time, by)
+		}
+		return true
+	})
+	if err != nil {
 		return fmt.Errorf("%w: %w", errLater, err)
 	}
 	q.ended(&record{meta: m}, g.rcpts, state, by, r.Time)

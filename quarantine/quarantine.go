@@ -119,6 +119,7 @@ type Store struct {
 	retry map[string]retry
 	next  map[string]time.Time // of Run's slower tasks
 
+	pendMu sync.Mutex // one change of a hold on the disk at a time
 	doneMu sync.Mutex
 	done   []any // intents that are fulfilled
 }

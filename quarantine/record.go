@@ -68,6 +68,44 @@ func (q *Store) again(ctx context.Context, h *Held) error {
 	return nil
 }
 
+// remember writes an end into the copy on this host's disk, if there is one yet: a store that loses its last writes gets the mail
+// from there again, and must not get it as held. It stands there before it stands in the ledger.
+func (q *Store) remember(id string, rcpts []mail.Address, state string) {
+	if q.o.Spool == nil {
+		return
+	}
+	err := q.editPending(id, func(p *pendingHold) bool {
+		changed := false
+		for _, a := range rcpts {
+			if p.States[a.Key()] != state {
+				p.States[a.Key()], changed = state, true
+			}
+		}
+		return changed
+	})
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		q.o.Log.Warn("quarantine: the copy on the disk cannot be changed", "id", id, "error", err)
+	}
+}
+
+// CatchUp takes over into the copy on this host's disk, if there is one yet, what became of the mail at another host or by a
+// command.
+func (q *Store) CatchUp(ctx context.Context, id string) error {
+	if _, err := q.pending(id); err != nil {
+		return nil // nothing on the disk
+	}
+	r, err := q.record(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, s := range r.rcpts() {
+		if s.State != StateHeld && s.State != StateReleasing {
+			q.remember(id, []mail.Address{s.Rcpt}, r.states[s.Rcpt.Key()])
+		}
+	}
+	return nil
+}
+
 const statesStep = 500
 
 // States returns the state of recipients (mail.Address.Key) of many mails, in the store or on this host's disk. What is not
@@ -125,11 +163,34 @@ func (q *Store) States(ctx context.Context, rcpts map[string][]string) (map[stri
 	return found, nil
 }
 
-// Pending returns the holds on this host's disk.
-func (q *Store) Pending() []Item {
+// Pending returns the holds on this host's disk, with the states that the store has of those that are there as well. While it
+// does not answer they stand as they are on the disk.
+func (q *Store) Pending(ctx context.Context) []Item {
 	var list []Item
+	stored := map[string][]string{}
 	for _, p := range q.pendings() {
 		list = append(list, p.item())
+		if p.Stored {
+			for key := range p.States {
+				stored[p.Held.ID] = append(stored[p.Held.ID], key)
+			}
+		}
+	}
+	if len(stored) == 0 {
+		return list
+	}
+	states, err := q.States(ctx, stored)
+	if err != nil {
+		return list
+	}
+	for i := range list {
+		for k := range list[i].States {
+			s := &list[i].States[k]
+			if now, ok := states[list[i].ID][s.Rcpt.Key()]; ok && s.State == StateHeld {
+				now.Rcpt = s.Rcpt
+				*s = now
+			}
+		}
 	}
 	return list
 }

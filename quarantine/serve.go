@@ -262,6 +262,7 @@ func releaseID(id, state string, rcpts []mail.Address) string {
 }
 
 func (q *Store) ended(r *record, rcpts []mail.Address, state, by string, at time.Time) {
+	q.remember(r.ID, rcpts, encodeState(state, at, by))
 	for _, a := range rcpts {
 		q.o.Log.Info("quarantine: "+state, "id", r.ID, "rcpt", a.String(), "by", by)
 		e := End{ID: r.ID, Rcpt: a, State: state, By: by, At: at}

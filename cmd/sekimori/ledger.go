@@ -73,7 +73,7 @@ func sources(ctx context.Context, read func() (ledger.Snapshot, error), sp *spoo
 		},
 		Pending: func() (map[string]map[string]ledger.Where, map[string]string, error) {
 			all, damaged, err := kept(sp, spool.KindHold, deep, func(spool.Entry, map[string]map[string]ledger.Where) {})
-			for _, i := range q.Pending() {
+			for _, i := range q.Pending(ctx) {
 				for _, st := range i.States {
 					place(all, i.ID, ledger.Key(st.Rcpt), where(st))
 				}
@@ -162,6 +162,10 @@ func (s *server) auditOnce(ctx context.Context) {
 		return
 	}
 	for _, c := range r.Closing {
+		if err := s.keeper.CatchUp(ctx, c.ID); err != nil {
+			s.log.Warn("the end of a held mail cannot be read yet", "id", c.ID, "err", err)
+			continue
+		}
 		var a mail.Address
 		_ = a.UnmarshalText([]byte(c.Rcpt)) // never fails
 		if err := s.ledger.End(c.ID, ledger.Ending{Rcpt: a, State: c.State, Detail: c.By}); err != nil {
@@ -184,7 +188,7 @@ func (s *server) auditOnce(ctx context.Context) {
 // adoptHolds gives a line to holds that have none: the last run ended between the hold and its line, or they are older than the
 // ledger. Mail in a shared store may belong to another host and is left alone.
 func (s *server) adoptHolds(ctx context.Context) error {
-	items := s.keeper.Pending()
+	items := s.keeper.Pending(ctx)
 	if s.store.Embedded() {
 		for query := (quarantine.Query{Limit: 500}); ; {
 			page, err := s.keeper.List(ctx, query)
