@@ -203,6 +203,7 @@ func (s *server) serve(ctx, work context.Context) error {
 	s.background.Go(func() { s.keeper.Run(work) })
 	s.background.Go(func() { s.watchStore(work) })
 	s.background.Go(func() { s.watchLedger(work) })
+	s.background.Go(func() { s.watchAlerts(work) })
 	s.background.Go(s.pages.serve)
 	failed := make(chan error, 1)
 	if s.front != nil {

@@ -77,7 +77,7 @@ type file struct{ *os.File }
 func (f file) Sync() error {
 	for {
 		err := unix.Fdatasync(int(f.Fd()))
-		if err == unix.EINTR { //nolint:errorlint // a bare errno
+		if err == unix.EINTR {
 			continue
 		}
 		if err != nil {

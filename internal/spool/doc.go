@@ -21,5 +21,8 @@
 // ID.gone finishes that. An envelope is replaced by renaming a synced new one over it. After every such step the directory
 // is synced; steps of several goroutines share one sync.
 //
+// The envelope has the size of the data file and its CRC-32C (crc32c, in hex; absent in entries of earlier versions): what does
+// not match is not sent. What became of a recipient stands in end and detail, in the words of the ledger.
+//
 // An envelope that cannot be read, is of a later version or lacks its data is reported (Problems) and left where it is.
 package spool

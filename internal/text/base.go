@@ -75,6 +75,10 @@ var baseTexts = []Entry{
 	{"looking.dmarc", "差出人が本物かどうか", "whether the sender is genuine"},
 	{"looking.bayes", "件名や本文の言葉づかい", "the wording of the mail"},
 
+	{"alert.begun", "{host}で、管理者の方にお知らせすべき状態になりました。", "Something on {host} needs an administrator:"},
+	{"alert.over", "{host}で、次の状態は解消しました。", "These are over on {host}:"},
+	{"alert.more", "詳しくは sekimori check、sekimori queue check、ログをご覧ください。同じ原因については、15分に1通までお送りします。", "For more: sekimori check, sekimori queue check, and the log. One cause is mailed at most once in 15 minutes."},
+
 	{"explain.nothing", "特に問題は見つかりませんでした。", "Nothing was found against this mail."},
 	{"explain.unsure", "なお、次の点は確認できませんでした：{what}。", "These could not be looked at: {what}."},
 	{"explain.suspect", "差出人に心当たりがある場合は、誤って判定した可能性があります。内容をご確認ください。", "If you know the sender, this may be a mistake. Please have a look at the mail."},
