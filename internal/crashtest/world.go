@@ -113,6 +113,8 @@ func (w *world) close() {
 		}
 	}
 	if w.mounted {
+		// The tmpfs goes; what is in it is needed when something is wrong.
+		_ = exec.Command("cp", "-a", w.data, w.data+".kept").Run()
 		_ = syscall.Unmount(w.data, syscall.MNT_DETACH)
 	}
 }
