@@ -33,7 +33,7 @@ type LDAP struct {
 	LookupTimeout  Duration `toml:"lookup_timeout"`  // of a question during RCPT; default 3s
 	SyncEvery      Duration `toml:"sync_every"`      // changes; default 5m
 	FullEvery      Duration `toml:"full_every"`      // everything; default 24h
-	StaleAfter     Duration `toml:"stale_after"`     // an older snapshot does not say that somebody is unknown; default 1h
+	StaleAfter     Duration `toml:"stale_after"`     // an older snapshot does not say that somebody is unknown; default 15m
 }
 
 // LDAPAttributes is [ldap.NAME.attributes]. An empty one means the default of the kind of directory; names are compared
@@ -82,7 +82,7 @@ type SQL struct {
 	LookupTimeout  Duration `toml:"lookup_timeout"`  // default 3s
 	SyncEvery      Duration `toml:"sync_every"`      // default 5m
 	FullEvery      Duration `toml:"full_every"`      // default 24h; without ChangedSince every sync is full
-	StaleAfter     Duration `toml:"stale_after"`     // default 1h
+	StaleAfter     Duration `toml:"stale_after"`     // default 15m
 }
 
 // completeDirectories fills in what the tables do not say.
@@ -107,7 +107,7 @@ func (c *Config) completeDirectories() {
 			{"lookup_timeout", &l.LookupTimeout, 3 * time.Second},
 			{"sync_every", &l.SyncEvery, 5 * time.Minute},
 			{"full_every", &l.FullEvery, 24 * time.Hour},
-			{"stale_after", &l.StaleAfter, time.Hour},
+			{"stale_after", &l.StaleAfter, 15 * time.Minute},
 		})
 		if !c.doc.has("ldap", name, "starttls") {
 			l.StartTLS = true
@@ -125,7 +125,7 @@ func (c *Config) completeDirectories() {
 			{"lookup_timeout", &s.LookupTimeout, 3 * time.Second},
 			{"sync_every", &s.SyncEvery, 5 * time.Minute},
 			{"full_every", &s.FullEvery, 24 * time.Hour},
-			{"stale_after", &s.StaleAfter, time.Hour},
+			{"stale_after", &s.StaleAfter, 15 * time.Minute},
 		})
 		if s.MaxConnections == 0 && !c.doc.has("sql", name, "max_connections") {
 			s.MaxConnections = 4

@@ -12,8 +12,13 @@ import (
 // chaos does harm until so many processes were killed.
 func (w *world) chaos(kills int) error {
 	w.sleep(1500, 2500)
-	for n := 0; n < kills; {
-		killed, err := w.harm()
+	plan := w.plan()
+	for n := 0; n < kills || len(plan) > 0; {
+		harm := w.harm
+		if len(plan) > 0 {
+			harm, plan = plan[0], plan[1:]
+		}
+		killed, err := harm()
 		if err != nil {
 			return err
 		}
@@ -46,27 +51,54 @@ func (w *world) victim() *process {
 	return all[w.rand.IntN(len(all))]
 }
 
+// plan is what every run does at least once, in a drawn order: each process is killed, the server, Redis and a backend are stopped,
+// the server is ended and started, and its disk is filled.
+func (w *world) plan() []func() (int, error) {
+	var list []func() (int, error)
+	for _, p := range w.all() {
+		list = append(list, func() (int, error) { return w.slay(p) })
+	}
+	for _, p := range []*process{w.server, w.redis, w.backends[0]} {
+		list = append(list, func() (int, error) {
+			w.count("stopped")
+			p.pause()
+			w.sleep(1000, 4000)
+			p.resume()
+			return 0, nil
+		})
+	}
+	list = append(list, func() (int, error) { return 0, w.restart(false) }, func() (int, error) { return 0, w.restart(true) })
+	if w.mounted {
+		list = append(list, func() (int, error) { w.fill(true); return 0, nil }, func() (int, error) { w.fill(false); return 0, nil })
+	}
+	w.rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list
+}
+
+// slay kills a process and starts it again, at once or after a while.
+func (w *world) slay(p *process) (int, error) {
+	w.note(p)
+	p.kill()
+	if w.rand.IntN(2) == 0 {
+		w.sleep(50, 1500)
+	}
+	return 1, p.start()
+}
+
 // harm does one thing and returns how many processes it killed.
 func (w *world) harm() (int, error) {
 	p := w.victim()
 	switch k := w.rand.IntN(20); {
-	case k < 11:
+	case k == 0: // two at once
 		w.note(p)
 		p.kill()
-		if k == 0 { // two at once
-			other := w.victim()
-			w.note(other)
-			other.kill()
-			w.sleep(50, 800)
-			if err := other.start(); err != nil {
-				return 0, err
-			}
-			return 2, p.start()
+		killed, err := w.slay(w.victim())
+		if err != nil {
+			return 0, err
 		}
-		if w.rand.IntN(2) == 0 {
-			w.sleep(50, 1500)
-		}
-		return 1, p.start()
+		return killed + 1, p.start()
+	case k < 11:
+		return w.slay(p)
 	case k < 15:
 		w.count("stopped")
 		p.pause()
@@ -78,9 +110,9 @@ func (w *world) harm() (int, error) {
 		}
 		p.resume()
 	case k < 17:
-		return 0, w.restart()
+		return 0, w.restart(w.rand.IntN(2) == 0)
 	case w.mounted:
-		w.fill()
+		w.fill(w.rand.IntN(2) == 0)
 	}
 	return 0, nil
 }
@@ -109,8 +141,8 @@ func (w *world) note(p *process) {
 }
 
 // restart ends the server with SIGTERM, or asks it to read its configuration again.
-func (w *world) restart() error {
-	if w.rand.IntN(2) == 0 {
+func (w *world) restart(reload bool) error {
+	if reload {
 		w.count("configuration read again")
 		w.server.mu.Lock()
 		_ = w.server.running.Process.Signal(syscall.SIGHUP)
@@ -126,7 +158,7 @@ func (w *world) restart() error {
 }
 
 // fill takes the server's disk, down to the last octet or only below the reserve, and gives it back.
-func (w *world) fill() {
+func (w *world) fill(whole bool) {
 	w.count("disk filled")
 	name := filepath.Join(w.data, "ballast")
 	var st syscall.Statfs_t
@@ -134,7 +166,7 @@ func (w *world) fill() {
 		return
 	}
 	take := int64(st.Bavail) * st.Bsize
-	if w.rand.IntN(2) == 0 {
+	if !whole {
 		take -= 20 << 20
 	}
 	if f, err := os.Create(name); err == nil {
