@@ -103,7 +103,7 @@ func (r releaser) Queue(ctx context.Context, m quarantine.Release) error {
 	}
 	err = r.relay.Queue(ctx, relay.Envelope{
 		Lane: lane, ID: m.ID, From: m.From, Rcpts: m.Rcpts, Content: m.Content, EightBit: m.EightBit, UTF8: m.UTF8,
-		Meta: mail.Origin{Kind: mail.KindRelease}.Encode(),
+		Meta: mail.Origin{Kind: mail.KindRelease}.Encode,
 	})
 	if errors.Is(err, spool.ErrExists) {
 		archive.Commit()

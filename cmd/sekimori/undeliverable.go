@@ -83,6 +83,6 @@ func (s *server) report(action string, f relay.Failure, m *mail.Message) (*relay
 	r.ID = bounce.ID(f.Entry.ID, action, rcpts)
 	return &relay.Envelope{
 		ID: r.ID, Rcpts: []mail.Address{r.To}, Content: mail.Content{r.Bytes()}, UTF8: r.NeedsUTF8(), Lane: relay.LaneOutbound,
-		Meta: mail.Origin{Kind: mail.KindReport, ID: origin.ID}.Encode(),
+		Meta: mail.Origin{Kind: mail.KindReport, ID: origin.ID}.Encode,
 	}, ""
 }

@@ -185,7 +185,7 @@ func (d *disposal) envelope(b *batch) Envelope {
 	return Envelope{
 		ID: d.nextID(), From: d.tx.from, Rcpts: d.addresses(b.at), Content: content, EightBit: d.eight, UTF8: d.tx.params.UTF8,
 		Client: d.tx.client(d.w),
-		Meta:   d.origin.Encode(),
+		Meta:   d.origin.Encode,
 	}
 }
 

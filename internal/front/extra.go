@@ -83,7 +83,7 @@ func (d *disposal) extra(ctx context.Context, v *mail.Verdict, to mail.Address, 
 	o.Kind, o.Rule = kind, ruleName(v)
 	return d.put(ctx, Envelope{
 		ID: d.nextID(), From: d.tx.from, Rcpts: []mail.Address{to}, Content: append(mail.Content{d.trace.fields(*v)}, d.content...),
-		EightBit: d.eight, UTF8: d.tx.params.UTF8, Meta: o.Encode(), Lane: laneOutbound,
+		EightBit: d.eight, UTF8: d.tx.params.UTF8, Meta: o.Encode, Lane: laneOutbound,
 	})
 }
 
@@ -152,6 +152,6 @@ func JournalCopy(o JournalOptions, e Envelope) Envelope {
 	}
 	return Envelope{
 		ID: e.ID + ".j", Rcpts: []mail.Address{to}, Content: content, EightBit: e.EightBit || o.Format == "envelope", UTF8: e.UTF8,
-		Meta: o.Origin.Encode(), Lane: laneJournal,
+		Meta: o.Origin.Encode, Lane: laneJournal,
 	}
 }

@@ -52,7 +52,7 @@ func TestJournalCopy(t *testing.T) {
 		!strings.Contains(parts[0], "Recipient: x@example.jp\r\nRecipient: y@example.jp\r\n") || strings.Contains(parts[0], "\nX: y") {
 		t.Errorf("%q", parts)
 	}
-	if o, err := mail.ParseOrigin(got.Meta); err != nil || o.Kind != mail.KindJournal {
+	if o, err := mail.ParseOrigin(got.Meta()); err != nil || o.Kind != mail.KindJournal {
 		t.Error(o, err)
 	}
 }

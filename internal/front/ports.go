@@ -90,8 +90,8 @@ type Envelope struct {
 	Content  mail.Content
 	EightBit bool
 	UTF8     bool
-	Client   mail.Client // for a backend that wants to know
-	Meta     []byte      // mail.Origin in JSON
+	Client   mail.Client   // for a backend that wants to know
+	Meta     func() []byte // mail.Origin in JSON, asked for when the mail goes to the disk
 	Lane     string
 }
 

@@ -54,6 +54,7 @@ type parcel struct {
 	r        *Relay
 	e        spool.Entry
 	content  mail.Content
+	meta     func() []byte // of the entry, until it stands in the spool
 	stored   bool
 	accepted bool   // it stands in the ledger
 	backend  string // that was asked last
@@ -61,9 +62,9 @@ type parcel struct {
 }
 
 func (r *Relay) parcel(env Envelope, id string, rcpts []mail.Address) *parcel {
-	p := &parcel{r: r, content: env.Content, e: spool.Entry{
+	p := &parcel{r: r, content: env.Content, meta: env.Meta, e: spool.Entry{
 		ID: id, Kind: spool.KindQueue, From: env.From, Size: env.Content.Len(),
-		EightBit: env.EightBit, UTF8: env.UTF8, Meta: env.Meta, Client: env.Client, Lane: env.Lane,
+		EightBit: env.EightBit, UTF8: env.UTF8, Client: env.Client, Lane: env.Lane,
 	}}
 	p.e.Rcpts = make([]spool.Rcpt, len(rcpts))
 	for i, a := range rcpts {
@@ -163,6 +164,9 @@ func (p *parcel) keep(state string, next time.Time) error {
 	}
 	if p.stored {
 		return p.r.o.Spool.Update(p.e)
+	}
+	if p.meta != nil && p.e.Meta == nil {
+		p.e.Meta = p.meta()
 	}
 	if err := p.r.o.Spool.Put(p.e, p.content); err != nil {
 		return fmt.Errorf("relay: %w", err)

@@ -107,7 +107,7 @@ func TestLifetimeEnds(t *testing.T) {
 	s := &fakeServer{ehlo: pipelining, on: answerRcpt(map[string]string{"x": "450 4.2.0 later"})}
 	run(t, []*fakeServer{s}, func(w *world) {
 		env := envelope("e", "x@example.jp")
-		env.Meta = []byte(`{"score":1}`)
+		env.Meta = func() []byte { return []byte(`{"score":1}`) }
 		if _, err := w.relay.Deliver(context.Background(), env); err != nil {
 			t.Fatal(err)
 		}

@@ -47,8 +47,8 @@ type Envelope struct {
 	Rcpts          []mail.Address
 	Content        mail.Content
 	EightBit, UTF8 bool
-	Client         mail.Client // who sent it, for a backend that wants to know
-	Meta           []byte      // JSON, or nil
+	Client         mail.Client   // who sent it, for a backend that wants to know
+	Meta           func() []byte // JSON; asked for when the mail goes to the disk; nil: there is none
 	Lane           string
 }
 
