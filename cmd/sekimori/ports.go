@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"sekimori/internal/front"
+	"sekimori/internal/ledger"
 	"sekimori/internal/mail"
 	"sekimori/internal/metrics"
 	"sekimori/internal/relay"
@@ -71,6 +73,30 @@ func (s spoolPort) Temp(hint int64) (front.Temp, error) {
 type temp struct{ *spool.Temp }
 
 func (t temp) Map() ([]byte, error) { return t.Bytes() }
+
+// endsPort writes into the ledger what the front acknowledges and keeps nowhere.
+type endsPort struct {
+	ledger *ledger.Ledger
+	log    *slog.Logger
+}
+
+func endings(ends []front.End) []ledger.Ending {
+	list := make([]ledger.Ending, len(ends))
+	for i, e := range ends {
+		list[i] = ledger.Ending{Rcpt: e.Rcpt, State: ledger.State(e.State), Detail: e.Detail}
+	}
+	return list
+}
+
+func (p endsPort) Direct(id string, ends []front.End) error {
+	return p.ledger.Direct(id, endings(ends)...)
+}
+
+func (p endsPort) Undo(id string, ends []front.End) {
+	if err := p.ledger.Undo(id, endings(ends)...); err != nil {
+		p.log.Error("ledger: an end that was not acknowledged cannot be taken back", "id", id, "err", err)
+	}
+}
 
 // releaser hands released mail to the relay's queue.
 type releaser struct{ relay *relay.Relay }

@@ -179,7 +179,10 @@ func (c queueShowCmd) tellPast(a *app, past []ledger.Event, err error) error {
 	fmt.Fprintln(w, "TIME\tID\tTO\tWHAT\tDETAIL")
 	for _, e := range past {
 		what := e.Word
-		if !e.Ends() {
+		switch {
+		case e.Undone():
+			what = "not acknowledged after all"
+		case !e.Ends():
 			what = "acknowledged, kept in the quarantine"
 			if e.Word == string(ledger.Queue) {
 				what = "acknowledged, kept in the queue"

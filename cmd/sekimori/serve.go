@@ -14,6 +14,7 @@ import (
 
 	"github.com/rs/xid"
 
+	"sekimori/internal/bounce"
 	"sekimori/internal/front"
 	"sekimori/internal/ledger"
 	"sekimori/internal/metrics"
@@ -132,7 +133,7 @@ func (s *server) open(ctx context.Context) error {
 		s.front, err = front.New(front.Options{
 			Listen: s.inherited.listener("smtp", s.cfg), Config: cfg, Recipients: gen.rcpts.Directory, Share: s.shareHarvest(), Gate: front.AdaptGate(gen.judge.gate.Accept), Closed: gen.close,
 			Relay: relayPort{s.relay}, Keeper: keeperPort{s.keeper},
-			Spool: spoolPort{s.spool}, Parse: mime.Parse, NewID: func() string { return xid.New().String() },
+			Spool: spoolPort{s.spool}, Ends: endsPort{s.ledger, s.log}, Bounceless: bounce.Refusal, Parse: mime.Parse, NewID: func() string { return xid.New().String() },
 			Log: s.log, Observer: observer{s.metrics},
 		})
 		if err != nil {

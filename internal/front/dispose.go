@@ -48,6 +48,7 @@ type disposal struct {
 	parts   int // IDs given out
 	kept    int // recipients whose copy is safe: held or in the spool
 	staged  []Staged
+	ends    []End // written down
 }
 
 // dispose does what the verdicts say: what can be undone first, the backend last. The zero Reply means that every
@@ -67,12 +68,6 @@ func (s *Server) dispose(ctx context.Context, w *wire, tx *transaction) mail.Rep
 	d := &disposal{
 		s: s, w: w, tx: tx, content: kept(tx.message, w.set.cfg.Hostname), trace: s.newTrace(w, tx), eight: tx.eightBit(),
 		origin: mail.OriginOf(tx.judging.Transaction(), s.now()),
-	}
-	for _, b := range d.batches(isHeld) {
-		if err := d.hold(ctx, b); err != nil {
-			s.log.Error("smtp: hold", "id", tx.id, "err", err)
-			return mail.Transient(451, 3, 0, "the mail cannot be kept now, try again later")
-		}
 	}
 	return d.send(ctx)
 }
@@ -268,7 +263,7 @@ func (d *disposal) handOver(ctx context.Context, b *batch) mail.Reply {
 	switch {
 	case len(refused.at) == 0:
 		return mail.Reply{}
-	case d.kept == 0:
+	case d.kept == 0 && !d.keepRefused():
 		if reply.IsZero() {
 			reply = mail.Permanent(550, 7, 1, "refused by the mail server behind this one")
 		}

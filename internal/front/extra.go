@@ -10,13 +10,24 @@ import (
 	"sekimori/internal/mail"
 )
 
-// send delivers what is delivered, with all that goes elsewhere by a rule or to the archive made safe before: it can be taken
-// back as long as the backend has not been asked, and a mail that the archive would lack is not accepted.
+// send delivers what is delivered, with all that goes elsewhere by a rule or to the archive made safe before, and with the ends of
+// those who get nothing written down: both can be taken back as long as the backend has not been asked. Then comes what is held. A
+// mail that the archive would lack is not accepted.
 func (d *disposal) send(ctx context.Context) mail.Reply {
 	if err := d.stage(ctx); err != nil {
 		d.s.log.Error("smtp: spool", "id", d.tx.id, "err", err)
 		d.settle(false)
 		return mail.Transient(451, 3, 0, "the mail cannot be stored now, try again later")
+	}
+	if err := d.settleEnds(); err != nil {
+		d.s.log.Error("smtp: the ledger cannot be written", "id", d.tx.id, "err", err)
+		d.settle(false)
+		return mail.Transient(451, 3, 0, "the mail cannot be stored now, try again later")
+	}
+	if err := d.holdAll(ctx); err != nil {
+		d.s.log.Error("smtp: hold", "id", d.tx.id, "err", err)
+		d.settle(false)
+		return mail.Transient(451, 3, 0, "the mail cannot be kept now, try again later")
 	}
 	reply := d.deliver(ctx)
 	d.settle(reply.IsZero())
@@ -32,6 +43,10 @@ func (d *disposal) settle(accepted bool) {
 		}
 	}
 	d.staged = nil
+	if !accepted && len(d.ends) > 0 {
+		d.s.opts.Ends.Undo(d.tx.id, d.ends)
+		d.ends = nil
+	}
 }
 
 // stage makes safe what goes elsewhere, and notes the ends of those who get nothing. A mail for which no verdict says so and that

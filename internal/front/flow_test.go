@@ -27,7 +27,8 @@ import (
 //	-- recipients -- the recipient file of example.jp (default: any)
 //	-- aliases --   its alias file
 //	-- directory -- instead of the recipient file: "ADDRESS [internal]", "away"
-//	-- want --      "delivered|queued|held[:class] ID FROM -> RCPTS", in the order delivered, queued, held
+//	-- want --      "delivered|queued|held[:class] ID FROM -> RCPTS", in the order delivered, queued, held; then
+//	                "discarded|redirected ID RCPT by rule …" as they stand written down
 //	-- client --    for each mail of a trusted relay: "ADDRESS HELO [trusted]" (HELO - for none), or "unknown: WHY"
 //	-- content --   what the first copy holds below our header fields
 //	-- header --    lines with wildcards that our header fields hold
@@ -224,6 +225,8 @@ func flowRelay(t *testing.T, w *world, text string) {
 			w.stageErr = errTest
 		case line == "no hold":
 			w.holdErr = errTest
+		case line == "no ledger":
+			w.endsErr = errTest
 		case line == "full":
 			w.full = errTest
 		case len(f) > 1:
@@ -307,6 +310,7 @@ func flowWant(t *testing.T, w *world, parts map[string]string) {
 	for _, h := range w.held {
 		add("held:"+h.Class, h.ID, h.From, h.Rcpts, append(append([]byte{}, h.Trace...), h.Body.Bytes()...))
 	}
+	got = append(got, w.direct...)
 	if want := strings.TrimSpace(parts["want"]); strings.Join(got, "\n") != want {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), want)
 	}

@@ -41,6 +41,9 @@ type world struct {
 	stageErr error
 	taken    []Envelope // what was staged and taken back
 	holdErr  error
+	endsErr  error
+	direct   []string // ends that stand written down
+	steps    []string // of everything that a mail is given to, in order
 	utf8     bool
 	full     error
 	ways     func(*Options)  // puts real parts in the place of scripted ones
@@ -80,7 +83,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) start() *world {
 	w.t.Helper()
 	o := Options{
-		Config: w.cfg, Recipients: w.directory(w.cfg), Gate: w, Relay: (*worldRelay)(w), Keeper: (*worldKeeper)(w), Spool: (*worldSpool)(w), Parse: mime.Parse,
+		Config: w.cfg, Recipients: w.directory(w.cfg), Gate: w, Relay: (*worldRelay)(w), Keeper: (*worldKeeper)(w), Spool: (*worldSpool)(w), Ends: (*worldEnds)(w), Bounceless: w.bounceless, Parse: mime.Parse,
 		NewID: w.newID, Log: slog.New(slog.NewTextHandler(lockedWriter{w}, nil)), Observer: (*worldObserver)(w),
 		Now: func() time.Time { return time.Date(2026, 11, 20, 5, 32, 0, 0, time.UTC) },
 	}
@@ -116,6 +119,19 @@ func (w *world) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	_ = w.srv.Shutdown(ctx)
+}
+
+func (w *world) bounceless(from mail.Address, _ mail.Origin, _ *mail.Message) string {
+	if from.Domain == "confirmed.example" {
+		return ""
+	}
+	return "not confirmed"
+}
+
+func (w *world) step(what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.steps = append(w.steps, what)
 }
 
 func (w *world) newID() string {
@@ -229,6 +245,7 @@ func (r *worldRelay) Route(rcpts []mail.Address) [][]mail.Address {
 }
 
 func (r *worldRelay) Deliver(_ context.Context, e Envelope) ([]Answer, error) {
+	(*world)(r).step("deliver")
 	if r.relayErr != nil {
 		return nil, r.relayErr
 	}
@@ -268,6 +285,7 @@ func (r *worldRelay) Queue(_ context.Context, e Envelope) error {
 
 // Stage notes what is staged when it is committed.
 func (r *worldRelay) Stage(_ context.Context, e Envelope) (Staged, error) {
+	(*world)(r).step("stage")
 	if r.stageErr != nil {
 		return nil, r.stageErr
 	}
@@ -280,12 +298,16 @@ type worldStaged struct {
 	e Envelope
 }
 
-func (s *worldStaged) Commit() { _ = s.r.Queue(context.Background(), s.e) }
+func (s *worldStaged) Commit() {
+	(*world)(s.r).step("commit")
+	_ = s.r.Queue(context.Background(), s.e)
+}
 
 func (s *worldStaged) Discard() {
 	s.r.mu.Lock()
 	defer s.r.mu.Unlock()
 	s.r.taken = append(s.r.taken, s.e)
+	s.r.steps = append(s.r.steps, "discard")
 }
 
 func (r *worldRelay) UTF8() bool { return r.utf8 }
@@ -293,6 +315,7 @@ func (r *worldRelay) UTF8() bool { return r.utf8 }
 type worldKeeper world
 
 func (k *worldKeeper) Hold(_ context.Context, h Held) error {
+	(*world)(k).step("hold")
 	if k.holdErr != nil {
 		return k.holdErr
 	}

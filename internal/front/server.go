@@ -24,6 +24,9 @@ type Options struct {
 	Relay  Relay
 	Keeper Keeper
 	Spool  Spool
+	Ends   Ends
+	// Bounceless says why no report of a failure may go to a sender, "" when one may: bounce.Refusal.
+	Bounceless func(from mail.Address, o mail.Origin, m *mail.Message) string
 	// Recipients knows who is ours; its owner keeps it up to date.
 	Recipients *recipients.Directory
 	// Share counts in the store that all hosts share; nil: each counts for itself.
@@ -66,7 +69,7 @@ type Server struct {
 
 // New makes a server. Its error names a certificate file that does not load.
 func New(o Options) (*Server, error) {
-	if o.Config == nil || o.Gate == nil || o.Relay == nil || o.Keeper == nil || o.Spool == nil || o.Recipients == nil || o.Parse == nil ||
+	if o.Config == nil || o.Gate == nil || o.Relay == nil || o.Keeper == nil || o.Spool == nil || o.Ends == nil || o.Bounceless == nil || o.Recipients == nil || o.Parse == nil ||
 		o.NewID == nil || o.Log == nil {
 		return nil, errors.New("front: an option is missing")
 	}

@@ -1,5 +1,5 @@
-// Package ledger is the record of what became of every mail that was acknowledged and kept here: one line from the
-// acceptance of a (mail, recipient) to its one end. What a backend took before our 250 stands in no ledger.
+// Package ledger is the record of what became of every mail that was acknowledged and kept here, or given to
+// nobody by a rule: from the acceptance of a (mail, recipient) to its one end. What a backend took before our 250 stands in no ledger.
 //
 // # Order
 //
@@ -15,6 +15,10 @@
 //
 // A mail that goes on under another id (held as undeliverable, released into the queue) is accepted there before it ends here,
 // so that a crash in between leaves two lines and not none.
+//
+// A recipient whose mail a rule discards or redirects has nothing kept: acceptance and end are one line, durable before the mail is
+// acknowledged and before a backend is asked about other recipients. When these say no for everybody, or for now, the line is taken
+// back by another.
 //
 // A mail that is held belongs to the ledger of the node that accepted it, although any node may release or delete it: that
 // node looks at the store's states and writes down the end, with who brought it about.
@@ -34,12 +38,14 @@
 //
 //	time     RFC 3339, UTC
 //	event    accept: acknowledged and kept; end: it reached its end state
+//	         direct: acknowledged, and ended with that: nothing is kept
+//	         undone: the direct line of that mail does not hold, it was not acknowledged
 //	         open: an accept of an older segment, carried over because it had not ended, with its own time
 //	         total: how often the state in the fifth field was written before this segment; the number is the detail
 //	         ledger: the first line; the version is the fifth field, the time is when the ledger began
 //	id       of the mail: as `queue list` and `quarantine list` show it; - when there is none
 //	rcpt     the recipient in lower case; - when there is none
-//	word     accept, open: queue or hold; end: the end state
+//	word     accept, open: queue or hold; end, direct, undone: the end state
 //	detail   words: the backend, who, by which rule, the id under which it goes on; control characters and \ as \xNN
 //	crc      CRC-32C of the line before the last tab, in hex
 //

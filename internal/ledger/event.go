@@ -23,6 +23,8 @@ const (
 	kindAccept = "accept"
 	kindOpen   = "open"
 	kindEnd    = "end"
+	kindDirect = "direct"
+	kindUndone = "undone"
 )
 
 const (
@@ -34,15 +36,18 @@ const (
 // Event is one line.
 type Event struct {
 	Time   time.Time `json:"time"`
-	Kind   string    `json:"event"` // accept | end, and open for an accept that was carried over
+	Kind   string    `json:"event"` // accept | end | direct | undone, and open for an accept that was carried over
 	ID     string    `json:"id"`
 	Rcpt   string    `json:"rcpt"` // Key
-	Word   string    `json:"word"` // the Place of an accept, the State of an end
+	Word   string    `json:"word"` // the Place of an accept, the State of an end, a direct or an undone one
 	Detail string    `json:"detail,omitempty"`
 }
 
 // Ends reports whether the event is an end.
-func (e *Event) Ends() bool { return e.Kind == kindEnd }
+func (e *Event) Ends() bool { return e.Kind == kindEnd || e.Kind == kindDirect }
+
+// Undone reports whether the event takes an end back: the mail was not acknowledged after all.
+func (e *Event) Undone() bool { return e.Kind == kindUndone }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 

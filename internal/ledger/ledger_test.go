@@ -102,6 +102,45 @@ func TestLifeOfMails(t *testing.T) {
 	}
 }
 
+// TestDirect: acceptance and end in one line keep the sums even, also over a new segment, and can be taken back.
+func TestDirect(t *testing.T) {
+	dir := t.TempDir()
+	l := mustOpen(t, dir, Options{SegmentSize: 400})
+	a, b := addr("a@example.jp"), addr("b@example.jp")
+	gone := []Ending{{a, Discarded, "by rule NOISE"}, {b, Redirected, "to c@example.jp by rule LEFT"}, {addr("A@example.jp"), Discarded, "twice"}}
+	for i := range 20 {
+		if err := l.Direct(fmt.Sprint("m", i), gone...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(l.Undo("m19", gone...), l.Accept(Queue, Mail{"m0", []mail.Address{a}, ""})); err != nil {
+		t.Fatal(err)
+	}
+	const want = "accepted 39 queued 1 held 0 discarded 19 redirected 19 queue:m0:a@example.jp"
+	if got := told(t, l); got != want {
+		t.Error(got)
+	}
+	r, err := OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := told(t, r); got != want {
+		t.Error("from the disk: ", got)
+	}
+	past, err := r.History(func(id string) bool { return id == "m19" })
+	if err != nil || len(past) != 4 || !past[0].Ends() || past[0].Detail != "by rule NOISE" || !past[2].Undone() {
+		t.Error(past, err)
+	}
+	waits := map[string]map[string]Where{"m0": {"a@example.jp": {Waits: true}}}
+	none := func() (map[string]map[string]Where, map[string]string, error) { return nil, nil, nil }
+	rep, err := Compare(t.Context(), Sources{Ledger: r.Snapshot, Pending: none, Queue: func() (map[string]map[string]Where, map[string]string, error) {
+		return waits, nil, nil
+	}})
+	if err != nil || !rep.Fine() {
+		t.Error(rep, err)
+	}
+}
+
 func TestRetention(t *testing.T) {
 	dir, now := t.TempDir(), time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	l := mustOpen(t, dir, Options{Now: func() time.Time { return now }, Retention: 72 * time.Hour})

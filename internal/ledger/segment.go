@@ -158,7 +158,7 @@ func (r *Reader) Snapshot() (Snapshot, error) {
 	return Snapshot{}, fmt.Errorf("ledger: %s changes faster than it can be read", r.dir)
 }
 
-// Events calls f for the accepts and ends of all segments, oldest first; an accept that was carried over comes more than once,
+// Events calls f for what the lines of all segments say of mails, oldest first; an accept that was carried over comes more than once,
 // later ones as "open". f must not keep e.
 func (r *Reader) Events(f func(e *Event)) error {
 	list, err := segments(r.dir)
@@ -167,7 +167,7 @@ func (r *Reader) Events(f func(e *Event)) error {
 	}
 	for _, s := range list {
 		_, err := readSegment(filepath.Join(r.dir, s.name), func(e *Event) {
-			if e.Kind == kindAccept || e.Kind == kindOpen || e.Kind == kindEnd {
+			if e.Kind != kindLedger && e.Kind != kindTotal {
 				f(e)
 			}
 		})
@@ -178,7 +178,7 @@ func (r *Reader) Events(f func(e *Event)) error {
 	return nil
 }
 
-// History returns the accepts and ends whose id the function wants, oldest first, each once.
+// History returns the lines whose id the function wants, oldest first, each once.
 func (r *Reader) History(want func(id string) bool) ([]Event, error) {
 	type key struct{ id, rcpt, word string }
 	seen := map[key]bool{}

@@ -108,6 +108,12 @@ func (b *book) apply(e *Event) {
 		b.add(e)
 	case kindEnd:
 		b.end(e)
+	case kindDirect:
+		b.accepted++
+		b.ended[State(e.Word)]++
+	case kindUndone:
+		b.accepted--
+		b.ended[State(e.Word)]--
 	}
 }
 
