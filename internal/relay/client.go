@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strconv"
@@ -207,14 +208,27 @@ func (c *client) starttls(ctx context.Context, conf *tls.Config, name string) er
 	return c.hello(name)
 }
 
-// quit ends a connection on which all is well. Nobody waits for the answer.
+// timeQuit is for QUIT and the server's end of the connection together.
+const timeQuit = time.Second
+
+// quit ends a connection on which all is well, and returns when the server has closed it or has had its time.
 func (c *client) quit() {
-	if c.nc.SetWriteDeadline(time.Now().Add(time.Second)) == nil {
-		_, _ = c.nc.Write([]byte("QUIT\r\n"))
+	defer c.close()
+	if c.nc.SetDeadline(time.Now().Add(timeQuit)) != nil {
+		return
 	}
-	c.close()
+	if _, err := c.nc.Write([]byte("QUIT\r\n")); err == nil {
+		_, _ = io.Copy(io.Discard, c.nc)
+	}
 }
 
-func (c *client) close() { _ = c.nc.Close() }
+// close ends the connection at once. TLS is not said good-bye to: the alert could wait for a server that reads nothing.
+func (c *client) close() {
+	nc := c.nc
+	if tc, ok := nc.(*tls.Conn); ok {
+		nc = tc.NetConn()
+	}
+	_ = nc.Close()
+}
 
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

@@ -166,7 +166,7 @@ func (x *exchange) envelope() {
 		if set := x.c.caps.xforward; set != 0 {
 			x.say("XFORWARD", 0, attributeLine("XFORWARD", set, x.j.client))
 		} else {
-			b.lacks("XFORWARD")
+			b.lacks("XFORWARD", x.c)
 		}
 	}
 	x.say("MAIL", 0, x.mailLine())

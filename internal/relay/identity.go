@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"sekimori/internal/mail"
 )
@@ -122,7 +123,7 @@ func (c *client) introduce(who mail.Client) error {
 		return errOtherClient // it cannot be taken back: see smtpBackend.send
 	}
 	if c.caps.xclient&attrAddr == 0 {
-		c.b.lacks("XCLIENT")
+		c.b.lacks("XCLIENT", c)
 		return nil
 	}
 	if c.dirty { // XCLIENT is refused within a transaction
@@ -208,10 +209,29 @@ func proxyHeader(mode clientMode, who mail.Client, to netip.AddrPort) []byte {
 	return binary.BigEndian.AppendUint16(h, to.Port())
 }
 
-// lacks tells the administrator, once, of something that the configuration wants and the backend does not offer.
-func (b *smtpBackend) lacks(what string) {
-	if !b.lacking.Swap(true) {
-		b.warn("backend "+b.name()+" "+what, "does not offer "+what+" to us, so it is not told who the client is; "+
-			"Postfix: smtpd_authorized_xclient_hosts or smtpd_authorized_xforward_hosts must name this machine")
+// lacks tells the administrator, once, of something that the configuration wants and the backend does not offer. A connection from
+// before it was last offered says nothing about today.
+func (b *smtpBackend) lacks(what string, c *client) {
+	if c.since.UnixNano() < b.offered.Load() || b.lacking.Swap(true) {
+		return
+	}
+	b.warn("backend "+b.name()+" "+what, "does not offer "+what+" to us, so it is not told who the client is; "+
+		"Postfix: smtpd_authorized_xclient_hosts or smtpd_authorized_xforward_hosts must name this machine")
+}
+
+// has ends the warning of lacks when a connection that was made at the time given offers the thing.
+func (b *smtpBackend) has(k caps, made time.Time) {
+	what := ""
+	switch {
+	case b.tell == tellXclient && k.xclient&attrAddr != 0:
+		what = "XCLIENT"
+	case b.tell == tellXforward && k.xforward != 0:
+		what = "XFORWARD"
+	default:
+		return
+	}
+	b.offered.Store(made.UnixNano())
+	if b.lacking.Swap(false) {
+		b.warn("backend "+b.name()+" "+what, "")
 	}
 }

@@ -35,7 +35,8 @@ type pool struct {
 	changed time.Time    // when limit last was
 	idle    []*client    // the last one was used last
 	live    map[*client]struct{}
-	slots   int // connections that exist or are being made
+	slots   int // connections that exist, are being made, or say QUIT
+	leaving int // those that say QUIT
 	waiters []chan grant
 	closed  bool
 }
@@ -123,11 +124,19 @@ func (p *pool) wait(ctx context.Context, ch chan grant, until time.Time) (*clien
 	return nil, err
 }
 
-// retire closes an idle connection politely and frees its slot. The lock is held.
+// retire closes an idle connection politely. Its slot is free once the server has let it go, so that it never counts more of us
+// than it should. The lock is held.
 func (p *pool) retire(c *client) {
 	delete(p.live, c)
-	p.slots--
-	go c.quit()
+	p.leaving++
+	go func() {
+		c.quit()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.leaving--
+		p.slots--
+		p.grantSlot()
+	}()
 }
 
 // add makes a connection that was made with a slot known, so that a shutdown can close it.
@@ -152,7 +161,6 @@ func (p *pool) put(c *client) {
 	case p.closed || c.used >= transactions || c.idle.Sub(c.since) >= oldest,
 		c.bound() && len(p.waiters) > 0, p.slots > p.limit && len(p.waiters) == 0:
 		p.retire(c)
-		p.grantSlot()
 	case len(p.waiters) > 0:
 		ch := p.waiters[0]
 		p.waiters = slices.Delete(p.waiters, 0, 1)
@@ -288,5 +296,5 @@ func (p *pool) shut(hard bool) {
 func (p *pool) counts() (busy, idle, waiting int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.slots - len(p.idle), len(p.idle), len(p.waiters)
+	return p.slots - p.leaving - len(p.idle), len(p.idle), len(p.waiters)
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,9 +31,9 @@ func (w *world) lines() string {
 }
 
 func TestLedgerOfTheQueue(t *testing.T) {
-	later := false
+	var later atomic.Bool
 	s := &fakeServer{on: func(verb, _ string) string {
-		if later && verb == "DATA" {
+		if later.Load() && verb == "DATA" {
 			return "451 4.3.0 later"
 		}
 		return ""
@@ -40,10 +41,10 @@ func TestLedgerOfTheQueue(t *testing.T) {
 	run(t, []*fakeServer{s}, func(w *world) {
 		w.want("at once", w.deliver("now", "a@example.jp"), Delivered)
 		w.want("no line for what the backend took", w.lines(), "")
-		later = true
+		later.Store(true)
 		w.want("queued", w.deliver("q", "a@example.jp", "b@example.jp"), "queued, queued")
 		w.want("accepted", w.lines(), "accept q a queue; accept q b queue")
-		later = false
+		later.Store(false)
 		time.Sleep(2 * time.Hour)
 		w.want("its life", w.lines(), "accept q a queue; accept q b queue; end q a delivered; end q b delivered")
 	})

@@ -35,6 +35,7 @@ type smtpBackend struct {
 	auth     atomic.Pointer[authenticator] // nil: we do not log in
 	noChunks atomic.Int64                  // Unix nanoseconds until which there is no BDAT
 	lacking  atomic.Bool
+	offered  atomic.Int64 // Unix nanoseconds at which a new connection last offered what tell needs
 	log      *slog.Logger
 	warn     func(cause, message string)
 }
@@ -236,6 +237,7 @@ func (b *smtpBackend) greet(ctx context.Context, before time.Time, clear bool, w
 	}
 	k := c.caps
 	b.known.Store(&k)
+	b.has(k, c.since)
 	return c, nil
 }
 
