@@ -65,7 +65,7 @@ func (c queueListCmd) Run(a *app) error {
 		return nil
 	}
 	w := a.table()
-	fmt.Fprintln(w, "ID\tSTATE\tAGE\tNEXT TRY\tFROM\tTO\tLAST WORDS")
+	fmt.Fprintln(w, "ID\tKIND\tSTATE\tAGE\tNEXT TRY\tFROM\tTO\tLAST WORDS")
 	for i := range items {
 		q := &items[i]
 		var to []string
@@ -74,7 +74,7 @@ func (c queueListCmd) Run(a *app) error {
 				to = append(to, rc.Addr.String())
 			}
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", q.ID, q.State, age(time.Since(q.Created)), next(q), text.Clean(orNull(q.From.String()), 40),
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", q.ID, q.Kind, q.State, age(time.Since(q.Created)), next(q), text.Clean(orNull(q.From.String()), 40),
 			text.Clean(strings.Join(to, ","), 60), text.Clean(q.Reason, 100))
 	}
 	return w.Flush()

@@ -21,6 +21,7 @@ type queueFilter struct {
 	Domain  string    `placeholder:"DOMAIN" help:"Only mail to this domain."`
 	Backend string    `placeholder:"TEXT" help:"Only mail to domains with a backend whose URL contains this."`
 	State   string    `enum:"queued,inflight," default:"" placeholder:"STATE" help:"Only mail in this state: queued or inflight (sent, the answer is awaited)."`
+	Kind    string    `enum:"mail,report,journal,redirect,copy,release,alert," default:"" placeholder:"KIND" help:"Only this kind: mail that came in, a report to a sender, a journal copy, what a rule redirected, a copy by a rule (bcc), a release from the quarantine, an alert."`
 	Older   timeValue `placeholder:"TIME" help:"Only mail from before then: 2026-11-20, 2026-11-20T14:00 or an age such as 3h or 2d."`
 	Reason  string    `placeholder:"TEXT" help:"Only mail whose last words contain this."`
 	Limit   int       `placeholder:"N" help:"How many at the most, the oldest first; default: all."`
@@ -54,7 +55,7 @@ func (f *queueFilter) match(i *relay.Item, cfg *config.Config) bool {
 			return slices.ContainsFunc(backendsOf(cfg, a), func(u string) bool { return has(u, f.Backend) })
 		}),
 		f.From == "<>" && !i.From.IsNull(), f.From != "" && f.From != "<>" && !has(i.From.String(), f.From),
-		f.State != "" && i.State != f.State, !f.Older.IsZero() && !i.Created.Before(f.Older.Time), f.Reason != "" && !has(i.Reason, f.Reason):
+		f.State != "" && i.State != f.State, f.Kind != "" && i.Kind != f.Kind, !f.Older.IsZero() && !i.Created.Before(f.Older.Time), f.Reason != "" && !has(i.Reason, f.Reason):
 		return false
 	}
 	return true

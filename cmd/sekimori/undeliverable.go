@@ -24,7 +24,7 @@ func (s *server) undeliverable(ctx context.Context, f relay.Failure) (relay.Fate
 		return relay.Fate{State: ledger.Bounced, Detail: "report " + notice.ID, Notice: notice}, nil
 	}
 	if f.Entry.Lane == relay.LaneJournal {
-		s.warn.set("journal", "the archive did not take copies before journal.lifetime ended; they are held as undeliverable")
+		s.warn.set(relay.WarnJournal, "the archive did not take copies before journal.lifetime ended; they are held as undeliverable")
 	}
 	h := quarantine.Held{
 		Class: "undeliverable", From: f.Entry.From, Subject: m.Subject, Time: time.Now(), Rule: "undeliverable",
@@ -41,7 +41,10 @@ func (s *server) undeliverable(ctx context.Context, f relay.Failure) (relay.Fate
 	}
 	h.Owners = s.rcpts().Owners(h.Rcpts)
 	h.ID = bounce.ID(f.Entry.ID, "undeliverable", h.Rcpts)
-	err := s.keeper.Hold(ctx, h)
+	var err error
+	if !f.Known(h.ID) {
+		err = s.keeper.Hold(ctx, h)
+	}
 	s.log.Warn("undeliverable", "id", f.Entry.ID, "held_as", h.ID, "from", f.Entry.From.String(), "rcpts", len(f.Rcpts), "no_report", why, "err", err)
 	return relay.Fate{State: ledger.Moved, Detail: "held as " + h.ID + "; no report to the sender: " + why}, err
 }

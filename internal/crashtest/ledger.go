@@ -38,7 +38,7 @@ func (w *world) readLedger() (ledgerLines, error) {
 			switch f[1] {
 			case "accept", "open":
 				lines[k][f[2]] = map[string]string{"queue": "queued", "hold": "held"}[f[4]]
-			case "end":
+			case "end", "direct":
 				lines[k][f[2]] = f[4]
 			}
 		}

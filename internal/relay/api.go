@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -14,6 +15,7 @@ const verbRetry = "queue.retry"
 type Item struct {
 	ID       string       `json:"id"`
 	State    string       `json:"state"` // queued | inflight
+	Kind     string       `json:"kind"`  // mail, or what else it is: a kind of mail.Origin; "unknown" when that cannot be read
 	From     mail.Address `json:"from"`
 	Rcpts    []spool.Rcpt `json:"rcpts"`
 	Size     int64        `json:"size"`
@@ -43,6 +45,12 @@ func ItemOf(e *spool.Entry, now time.Time) Item {
 	it := Item{
 		ID: e.ID, State: e.State, From: e.From, Rcpts: e.Rcpts, Size: e.Size, Created: e.Created, Next: e.Next,
 		Age: now.Sub(e.Created).Round(time.Second).String(),
+	}
+	switch o, err := mail.ParseOrigin(e.Meta); {
+	case err != nil:
+		it.Kind = "unknown"
+	default:
+		it.Kind = cmp.Or(o.Kind, "mail")
 	}
 	for _, c := range e.Rcpts {
 		it.Attempts = max(it.Attempts, c.Attempts)

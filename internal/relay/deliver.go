@@ -56,9 +56,11 @@ type parcel struct {
 	content  mail.Content
 	meta     func() []byte // of the entry, until it stands in the spool
 	stored   bool
-	accepted bool   // it stands in the ledger
-	backend  string // that was asked last
-	sooner   bool   // nothing was handed over: it may be tried as soon as a backend lives again
+	accepted bool    // it stands in the ledger
+	backend  string  // that was asked last
+	notice   *Staged // of an earlier report, to be committed once the ends are written
+	unsaved  bool    // the spool lacks something of it
+	sooner   bool    // nothing was handed over: it may be tried as soon as a backend lives again
 }
 
 func (r *Relay) parcel(env Envelope, id string, rcpts []mail.Address) *parcel {
@@ -104,6 +106,9 @@ func (p *parcel) note(to []int, answers []answer) {
 			c.Status, c.Last = spool.Delivered, ""
 			p.end(i, ledger.Delivered, p.backend)
 			p.r.Counters.Delivered.Add(1)
+			if p.e.Lane == LaneJournal {
+				p.r.o.Warn(WarnJournal, "") // the archive takes mail again
+			}
 		case accepted:
 			c.Status = spool.Inflight
 		case refused:

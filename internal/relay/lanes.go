@@ -20,6 +20,9 @@ const (
 	LaneJournal = "journal"
 )
 
+// WarnJournal is the cause under which it is told (Options.Warn) that the archive did not take copies; a copy that it takes ends it.
+const WarnJournal = "journal"
+
 // on returns the set of a recipient on a lane.
 func (r *router) on(lane string, a mail.Address) *set {
 	switch {
@@ -138,6 +141,9 @@ func (r *Relay) queued(ctx context.Context, env Envelope) ([]Answer, error) {
 func (r *Relay) notice(env *Envelope) (*Staged, error) {
 	if env == nil {
 		return nil, nil
+	}
+	if _, err := r.o.Spool.Get(env.ID); errors.Is(err, spool.ErrNotFound) && r.known(env.ID) {
+		return nil, nil // it went out, and what it is about could not be settled
 	}
 	st, err := r.Stage(r.base, *env)
 	switch {

@@ -233,9 +233,11 @@ func TestJournalLane(t *testing.T) {
 		w.want("waits", w.queued(), "j queued archive=waiting")
 		w.wantInt("failed", len(w.failed), 0)
 		vault.set(func() { vault.on = nil })
+		w.warn(WarnJournal, "given up")
 		time.Sleep(time.Hour)
 		w.want("queue", w.queued(), "")
 		w.wantInt("archived", len(vault.got()), 1)
+		w.want("the warning ends", w.warning(WarnJournal), "")
 
 		st, err = w.relay.Stage(context.Background(), env)
 		if err != nil {

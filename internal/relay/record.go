@@ -72,14 +72,15 @@ func (p *parcel) end(i int, state ledger.State, detail string) {
 	c.Done, c.End, c.Detail = true, string(state), detail
 }
 
-// settle writes down the ends of recipients. It must be done before the entry is changed or removed.
-func (p *parcel) settle() error {
+// settle writes down the ends of recipients. It must be done before the entry is changed or removed. What cannot be written is
+// remembered, with the notice that must not go out before.
+func (p *parcel) settle(notice *Staged) error {
 	if p.r.o.Ledger == nil {
 		return nil
 	}
 	if err := p.r.o.Ledger.End(p.e.ID, ends(&p.e)...); err != nil {
 		p.r.o.Log.Error("relay: the ledger cannot be written; the entry stays", "id", p.e.ID, "error", err)
-		p.r.unwritten.Store(p.e.ID, p.e)
+		p.r.unwritten.Store(p.e.ID, unsettled{p.e, notice})
 		return err
 	}
 	p.r.unwritten.Delete(p.e.ID)
@@ -98,12 +99,14 @@ func ends(e *spool.Entry) []ledger.Ending {
 }
 
 // remembered takes an entry whose ends could not be written from memory: the one on the disk does not know of them.
-func (r *Relay) remembered(e spool.Entry) spool.Entry {
+// unsaved says that the spool lacks something of it.
+func (r *Relay) remembered(e spool.Entry) (_ spool.Entry, notice *Staged, unsaved bool) {
 	if kept, ok := r.unwritten.Load(e.ID); ok {
-		e = kept.(spool.Entry)
+		u := kept.(unsettled)
+		e, notice, unsaved = u.entry, u.notice, true
 	}
 	if r.o.Ledger == nil {
-		return e
+		return e, notice, unsaved
 	}
 	for i := range e.Rcpts {
 		// Every entry was accepted or adopted. Who is not open has ended, and the envelope was not written afterwards.
@@ -114,7 +117,7 @@ func (r *Relay) remembered(e spool.Entry) spool.Entry {
 			}
 		}
 	}
-	return e
+	return e, notice, unsaved
 }
 
 // adopt brings the spool and the ledger together at start: what has ended in the ledger is not sent again, what has ended in

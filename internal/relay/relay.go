@@ -65,6 +65,9 @@ type Failure struct {
 	Entry   spool.Entry
 	Rcpts   []FailedRcpt
 	Content mail.Content // valid during the call
+	// Known reports whether an earlier run, which died before the failure was settled, has made something of that id and made it
+	// safe, whatever became of it since: it must not be made again.
+	Known func(id string) bool
 }
 
 // Fate is what became of the recipients of a Failure, for the ledger.
@@ -115,8 +118,9 @@ type Relay struct {
 	routes atomic.Pointer[routes]
 	queue  *queue
 
-	unwritten sync.Map // id -> spool.Entry whose ends could not be written into the ledger yet
-	open      []string // entries whose failures were found at the start and not reported; until Run
+	unwritten sync.Map        // id -> unsettled
+	made      map[string]bool // by id; what was made of the entries in open. Not changed after New
+	open      []string        // entries whose failures were found at the start and not reported; until Run
 
 	base    context.Context // ends the waiting for connections and the probing at Close
 	cancel  context.CancelFunc

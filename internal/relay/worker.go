@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"sekimori/internal/mail"
@@ -35,7 +34,7 @@ func (r *Relay) takeUp() error {
 		}
 		r.queue.add(e.ID, r.way(e), now, true)
 	}
-	return nil
+	return r.recall(r.open)
 }
 
 // way returns where an entry goes: by the first recipient that is not done.
@@ -121,7 +120,8 @@ func (r *Relay) load(id string) (*parcel, func()) {
 		r.queue.remove(id)
 		return nil, nil
 	}
-	p := &parcel{r: r, e: r.remembered(e), stored: true}
+	p := &parcel{r: r, stored: true}
+	p.e, p.notice, p.unsaved = r.remembered(e)
 	for i := range p.e.Rcpts {
 		if p.e.Rcpts[i].Status == spool.Inflight {
 			p.e.Rcpts[i].Status = spool.Waiting
@@ -191,29 +191,30 @@ next:
 }
 
 // conclude ends an attempt: it gives up who waited too long, reports who failed, and writes down or removes the entry. What it
-// reports stands in the spool before, and notices go out after the entry says that they were made.
+// reports stands in the spool before, and notices go out after the ends are written: until then a crash would report again.
 func (p *parcel) conclude(tried bool) {
-	changed := p.expire() || tried
-	if changed && p.failed() {
-		if err := p.keep(spool.StateQueued, p.r.o.Now()); err != nil {
-			p.r.o.Log.Error("relay: a spool entry cannot be written", "id", p.e.ID, "error", err)
-		}
+	changed := p.expire() || tried || p.unsaved
+	w := p.r.way(&p.e)
+	if !p.secured(changed, w) {
+		return
 	}
 	reported, notice := p.report()
+	if notice == nil {
+		notice = p.notice
+	}
 	changed = changed || reported
-	w := p.r.way(&p.e)
-	if err := p.settle(); err != nil {
-		notice.Commit()
+	w = p.r.way(&p.e)
+	if err := p.settle(notice); err != nil {
 		p.r.queue.add(p.e.ID, w, p.r.after(1), false)
 		return
 	}
+	notice.Commit()
 	if p.finished() {
 		if err := p.r.o.Spool.Remove(p.e.ID); err != nil && !errors.Is(err, spool.ErrNotFound) {
 			p.r.o.Log.Error("relay: a spool entry cannot be removed", "id", p.e.ID, "error", err)
 			p.r.queue.add(p.e.ID, w, p.r.after(1), false)
 			return
 		}
-		notice.Commit()
 		p.r.queue.remove(p.e.ID)
 		p.r.o.Log.Info("relay: left the queue", "id", p.e.ID, "backend", p.backend, "age", p.r.o.Now().Sub(p.e.Created).Round(time.Second))
 		return
@@ -226,9 +227,6 @@ func (p *parcel) conclude(tried bool) {
 			p.r.o.Log.Error("relay: a spool entry cannot be written", "id", p.e.ID, "error", err)
 		case delayed:
 			p.warn()
-			fallthrough
-		default:
-			notice.Commit()
 		}
 	}
 	p.r.queue.add(p.e.ID, w, next, p.sooner && !w.set.alive())
@@ -285,14 +283,7 @@ const timeIsUp = "delivery time expired" // in words of ours
 
 // report hands those who failed to OnFailed. The notice is to be committed once the entry is written.
 func (p *parcel) report() (changed bool, notice *Staged) {
-	f := Failure{Entry: p.e, Content: p.content}
-	var list []int
-	for i := range p.e.Rcpts {
-		if c := &p.e.Rcpts[i]; c.Status == spool.Failed && !c.Done {
-			list = append(list, i)
-			f.Rcpts = append(f.Rcpts, FailedRcpt{c.Addr, parseWords(c.Last), strings.Contains(c.Last, timeIsUp), c.By, c.At})
-		}
-	}
+	f, list := p.failures()
 	if len(list) == 0 {
 		return false, nil
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"sekimori/internal/config"
+	"sekimori/internal/disk"
 	"sekimori/internal/dns"
 	"sekimori/internal/ledger"
 	"sekimori/internal/mail"
@@ -34,6 +35,7 @@ type world struct {
 	names   dns.Resolver
 	log     logged
 	stop    func()
+	disk    disk.FS // of the spool and the ledger; nil: the real one
 
 	onFailed  func(Failure) (Fate, error) // nil: a hold
 	onDelayed func(Failure) *Envelope
@@ -70,14 +72,14 @@ func run(t *testing.T, servers []*fakeServer, test func(w *world)) {
 func (w *world) start(dir string) {
 	w.t.Helper()
 	var err error
-	w.spool, err = spool.Open(dir, spool.Options{DiskReserve: 1000, FreeDisk: func(string) (int64, error) { return w.free, nil }})
+	w.spool, err = spool.Open(dir, spool.Options{DiskReserve: 1000, FS: w.disk, FreeDisk: func(string) (int64, error) { return w.free, nil }})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	if w.ledger != nil { // of a run that was ended, or died
 		w.ledger.Close()
 	}
-	w.ledger, err = ledger.Open(filepath.Join(dir, "ledger"), ledger.Options{})
+	w.ledger, err = ledger.Open(filepath.Join(dir, "ledger"), ledger.Options{FS: w.disk})
 	if err != nil {
 		w.t.Fatal(err)
 	}
