@@ -2,6 +2,7 @@ package quarantine
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -332,5 +333,46 @@ func TestDecisionsSurviveLostWrites(t *testing.T) {
 	}
 	if g.out.puts != 1 {
 		t.Errorf("handed over %d times", g.out.puts)
+	}
+}
+
+// savedAt is a store whose last save was begun at a time of the test's choice.
+type savedAt struct {
+	Backend
+	begun time.Time
+}
+
+func (s savedAt) Saved(context.Context) (time.Time, bool, error) { return s.begun, true, nil }
+
+// TestStoredAgainAndNotSaved ends the process just when a hold that Redis had lost is stored again, before the disk knows: a save that
+// was begun between the first time and the second must not count, or the next kill of Redis loses the mail.
+func TestStoredAgainAndNotSaved(t *testing.T) {
+	r := startRedis(t, "--appendonly", "no", "--save", "3600 1")
+	g := newRig(t, r.config())
+	ctx := t.Context()
+	g.hold(t, sample("m1", "one\r\n"))
+	g.clock.add(time.Minute)
+	saved := g.clock.now()
+	g.clock.add(time.Minute)
+	r.kill()
+	r.start(t)
+	eventually(t, "Redis answers", func() bool { return g.store.Client().Set(ctx, "x", "y", 0).Err() == nil })
+	p, err := g.pending("m1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.storeAgain(ctx, p); err != nil {
+		t.Fatal(err)
+	}
+	g.o.Store = savedAt{g.store, saved}
+	g.Tick(ctx)
+	if n := len(g.pendings()); n != 1 {
+		t.Fatalf("%d holds on the disk: the one copy that survives Redis was given up", n)
+	}
+	g.o.Store = savedAt{g.store, g.clock.now().Add(time.Second)}
+	g.clock.add(2 * time.Second)
+	g.Tick(ctx)
+	if n := len(g.pendings()); n != 0 {
+		t.Errorf("%d holds on the disk after a save that has them", n)
 	}
 }

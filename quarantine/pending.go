@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"sekimori/internal/mail"
 	"sekimori/internal/spool"
@@ -65,7 +66,7 @@ func (q *Store) settle(ctx context.Context, p *pendingHold, durable bool) error 
 			return err
 		}
 	} else {
-		if err := q.restore(ctx, p); err != nil {
+		if err := q.storeAgain(ctx, p); err != nil {
 			return err
 		}
 		if !durable {
@@ -76,6 +77,21 @@ func (q *Store) settle(ctx context.Context, p *pendingHold, durable bool) error 
 		}
 	}
 	return q.o.Spool.Remove(p.entry.ID)
+}
+
+// storeAgain brings a hold into the store. When it had been there before, the disk says first that it is not: its old time would make
+// a save count that was begun before this.
+func (q *Store) storeAgain(ctx context.Context, p *pendingHold) error {
+	if p.Stored {
+		err := q.editPending(p.Held.ID, func(p *pendingHold) bool {
+			p.Stored, p.StoredAt = false, time.Time{}
+			return true
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return q.restore(ctx, p)
 }
 
 func (q *Store) restore(ctx context.Context, p *pendingHold) error {
