@@ -1,0 +1,69 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestScanRouting shows what rules that send a mail elsewhere look like to the administrator who tries them.
+func TestScanRouting(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	write("rules/routing.toml", `
+[[rule]]
+id = "TO_ARCHIVE"
+describe = { ja = "控えを送ります。", en = "A copy for the archive" }
+when = 'message.subject == "copy"'
+bcc = "archive@example.test"
+[[rule]]
+id = "ELSEWHERE"
+describe = { ja = "担当者へ送ります。", en = "For somebody else" }
+when = 'message.subject == "move"'
+redirect = "other@example.test"
+[[rule]]
+id = "AWAY"
+describe = { ja = "破棄します。", en = "Thrown away" }
+when = 'message.subject == "away"'
+action = "discard"
+`)
+	conf := write("sekimori.toml", strings.Replace(serveConfig(dir, `
+[[domain]]
+names = ["example.test"]
+recipients = "any"
+backends = ["maildir:maildir"]
+[dns]
+servers = ["127.0.0.1:1"]
+`), "[log]", "rules_dir = \"rules\"\n[log]", 1))
+	for _, c := range []struct{ subject, lang, want string }{
+		{"copy", "en", "A copy goes to archive@example.test as well."},
+		{"move", "en", "It goes to other@example.test instead of the recipient."},
+		{"move", "ja", "宛先の代わりに other@example.test に届けます。"},
+		{"away", "en", "Decided by the rule AWAY (routing.toml:12)"},
+	} {
+		mail := write(c.subject+".eml", "From: a@partner.test\r\nSubject: "+c.subject+"\r\n\r\ntext\r\n")
+		args := []string{"scan", mail, "--config", conf, "--client", "192.0.2.1", "--helo", "mx.partner.test", "--from", "a@partner.test", "--rcpt", "taro@example.test"}
+		if out, _ := runCommand(t, dir, append(args, "--lang", c.lang)...); !strings.Contains(out, c.want) {
+			t.Errorf("%s in %s: no %q in\n%.600s", c.subject, c.lang, c.want, out)
+		}
+		out, _ := runCommand(t, dir, append(args, "--json")...)
+		var verdict struct{ Action, Rule string }
+		if err := json.Unmarshal([]byte(out), &verdict); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if want := map[string]string{"copy": "deliver", "move": "redirect", "away": "discard"}[c.subject]; verdict.Action != want {
+			t.Errorf("%s: action %q, want %q", c.subject, verdict.Action, want)
+		}
+	}
+}
