@@ -190,7 +190,7 @@ func (c *fakeConn) command(verb, line, answer string) bool {
 	case "BDAT":
 		return c.chunk(line, answer)
 	case "QUIT":
-		c.say("221 bye")
+		c.say(or(answer, "221 bye"))
 		return false
 	}
 	return c.say("500 what")
