@@ -354,6 +354,15 @@ mode = "observe"
 		out, _ := p.command("queue", "list")
 		return strings.Contains(out, "empty")
 	})
+	metrics := fetch(t, "http://"+p.Ops+"/metrics")
+	for i, name := range []string{"up", "connections_limit"} {
+		for n, port := range ports {
+			want := fmt.Sprintf("sekimori_backend_%s{backend=\"smtp://127.0.0.1:%d\"} %d\n", name, port, []int{n, 15}[i])
+			if !strings.Contains(metrics, want) {
+				t.Errorf("not in the metrics: %s", want)
+			}
+		}
+	}
 	copies := subjects(t, dir)
 	lost, twice := 0, 0
 	for n := range clients {

@@ -129,6 +129,7 @@ func (s *server) gauges() {
 		return 0
 	})
 	s.recipientGauges()
+	s.backendGauges()
 	for _, x := range []struct {
 		name, help string
 		n          *atomic.Int64
