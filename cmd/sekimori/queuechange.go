@@ -159,9 +159,14 @@ func (c queueExportCmd) entries(a *app, r *spool.Reader, cfg *config.Config, ids
 	}
 	var list []spool.Entry
 	for _, id := range ids {
-		if e, err := r.Get(id); err == nil {
-			list = append(list, e)
+		e, err := r.Get(id)
+		if errors.Is(err, spool.ErrNotFound) {
+			continue // it was delivered meanwhile
 		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, e)
 	}
 	if c.All && !c.Filter.any() {
 		holds, err := r.List(spool.KindHold)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"path/filepath"
@@ -91,7 +92,8 @@ func urlsOf(list []config.Backend) []string {
 	return urls
 }
 
-// chosen returns the IDs that a command is about: those named, or those that a filter finds. Named ones must be there.
+// chosen returns the IDs that a command is about: those named, or those that a filter finds. Named ones must be there, but
+// whether they can be read is for the command to say.
 func (a *app) chosen(r *spool.Reader, cfg *config.Config, ids []string, f *queueFilter, all bool) ([]string, error) {
 	if len(ids) > 0 && (f.any() || all) {
 		return nil, usage("name IDs, or say which by filters, not both")
@@ -112,7 +114,7 @@ func (a *app) chosen(r *spool.Reader, cfg *config.Config, ids []string, f *queue
 		if r != nil {
 			_, err = r.Get(id)
 		}
-		if err != nil {
+		if errors.Is(err, spool.ErrNotFound) {
 			failed = true
 			fmt.Fprintf(a.err, "sekimori: %s is not in the queue: `sekimori queue list` shows what is\n", id)
 		}

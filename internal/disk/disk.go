@@ -12,7 +12,7 @@ import (
 
 // FS changes a file system. Names are paths. Safe for concurrent use on different names.
 type FS interface {
-	// Create makes a new file for writing, readable by its owner only; it fails when the name exists.
+	// Create makes a new file for writing, readable by its owner only; it fails when the name exists. See Own for whose it is.
 	Create(name string) (File, error)
 	// Append opens an existing file for writing behind its end.
 	Append(name string) (File, error)
@@ -42,7 +42,16 @@ type OS struct{}
 
 // Create implements FS.
 func (OS) Create(name string) (File, error) {
-	return open(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
+	f, err := open(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
+	if err != nil {
+		return nil, err
+	}
+	if err := Own(name); err != nil {
+		_ = f.Close()
+		_ = os.Remove(name)
+		return nil, err
+	}
+	return f, nil
 }
 
 // Append implements FS.

@@ -86,7 +86,10 @@ func Open(dir string, o Options) (*Ledger, error) {
 }
 
 func (l *Ledger) open() error {
-	if err := os.MkdirAll(l.dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(l.dir), 0o700); err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	if err := disk.Mkdir(l.dir); err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
 	if err := l.takeLock(); err != nil {
@@ -130,6 +133,10 @@ func (l *Ledger) takeLock() error {
 	name := filepath.Join(l.dir, lockName)
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	if err := disk.Own(name); err != nil {
+		f.Close()
 		return fmt.Errorf("ledger: %w", err)
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {

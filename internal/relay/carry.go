@@ -28,12 +28,15 @@ type Keeper struct {
 	Ledger *ledger.Ledger
 }
 
-// End takes an entry out of the spool for good: every recipient that waits ends with the state. spool.ErrNotFound when
-// there is none.
+// End takes an entry out of the spool for good: every recipient that waits ends with the state. When its envelope cannot be
+// read, the ledger says who waits. spool.ErrNotFound when there is none.
 func (k Keeper) End(id string, state ledger.State, detail string) error {
 	e, err := k.Spool.Get(id)
-	if err != nil {
+	if errors.Is(err, spool.ErrNotFound) {
 		return err
+	}
+	if err != nil {
+		return k.endDamaged(id, state, detail)
 	}
 	list := ends(&e)
 	for _, c := range e.Rcpts {
@@ -43,6 +46,29 @@ func (k Keeper) End(id string, state ledger.State, detail string) error {
 	}
 	if err := k.Ledger.End(ledgerID(&e), list...); err != nil {
 		return err
+	}
+	return k.Spool.Remove(id)
+}
+
+func (k Keeper) endDamaged(id string, state ledger.State, detail string) error {
+	snap, err := k.Ledger.Snapshot()
+	if err != nil {
+		return err
+	}
+	line := strings.TrimSuffix(id, ".hold")
+	for _, i := range snap.Open {
+		if i.ID != line {
+			continue
+		}
+		var list []ledger.Ending
+		for _, r := range i.Rcpts {
+			var a mail.Address
+			_ = a.UnmarshalText([]byte(r)) // never fails
+			list = append(list, ledger.Ending{Rcpt: a, State: state, Detail: detail})
+		}
+		if err := k.Ledger.End(line, list...); err != nil {
+			return err
+		}
 	}
 	return k.Spool.Remove(id)
 }

@@ -59,14 +59,16 @@ func (r *Relay) endAll(ids []string, state ledger.State, detail string) bool {
 			r.queue.remove(id)
 			continue
 		}
-		if err == nil && e.Kind == spool.KindQueue && !r.queue.take(id) {
+		damaged := err != nil
+		if (damaged || e.Kind == spool.KindQueue) && !r.queue.take(id) {
 			done = false
 			continue
 		}
-		if err == nil {
-			err = Keeper{r.o.Spool, r.o.Ledger}.End(id, state, detail)
+		if damaged && state != ledger.Deleted {
+			r.o.Log.Error("relay: an entry cannot be read and is left alone", "id", id, "error", err)
+			continue
 		}
-		if err != nil {
+		if err = (Keeper{r.o.Spool, r.o.Ledger}).End(id, state, detail); err != nil {
 			r.o.Log.Error("relay: an entry cannot be ended as was asked", "id", id, "error", err)
 			if e.Kind == spool.KindQueue {
 				r.queue.add(id, r.way(&e), r.o.Now(), false)

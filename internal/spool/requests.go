@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"sekimori/internal/disk"
 )
 
 const maxRequest = 1 << 20 // octets
@@ -41,6 +43,9 @@ func Ask(dir, verb string, args []string, now time.Time) error {
 	_, err = f.Write(append(b, '\n'))
 	if err == nil {
 		err = f.Chmod(0o644)
+	}
+	if err == nil {
+		err = disk.Own(f.Name())
 	}
 	if cerr := f.Close(); err == nil {
 		err = cerr

@@ -90,8 +90,11 @@ func Open(dir string, o Options) (*Spool, error) {
 }
 
 func (s *Spool) open() error {
+	if err := os.MkdirAll(filepath.Dir(s.dir), 0o700); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
 	for _, d := range []string{"", KindQueue, KindHold, dirTmp, dirAside, dirRequests} {
-		if err := os.MkdirAll(filepath.Join(s.dir, d), 0o700); err != nil {
+		if err := disk.Mkdir(filepath.Join(s.dir, d)); err != nil {
 			return fmt.Errorf("spool: %w", err)
 		}
 	}
@@ -126,6 +129,10 @@ func (s *Spool) takeLock() error {
 	name := filepath.Join(s.dir, "lock")
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	if err := disk.Own(name); err != nil {
+		f.Close()
 		return fmt.Errorf("spool: %w", err)
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
