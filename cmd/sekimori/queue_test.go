@@ -67,11 +67,19 @@ func TestQueueCommands(t *testing.T) {
 
 	// Selected entries of a running node go to another one.
 	file := filepath.Join(g.dir, "out.tar")
+	step(1, "stop it first", "export", ids[1], file, "--remove")
+	if code := g.stop(); code != 0 {
+		t.Errorf("stop: %d", code)
+	}
 	step(0, "1 mails written", "export", ids[1], file, "--remove")
-	eventually(t, "the mail has moved", func() bool { out, _ := g.command("queue", "show", ids[1]); return strings.Contains(out, "moved") })
+	step(0, "moved", "show", ids[1])
+	g.run()
 	other := startGateway(t, dead)
-	if out, code := other.command("queue", "import", file); code != 0 {
+	if out, code := other.command("queue", "import", file); code != 0 || !strings.Contains(out, "1 of 1 mails imported") {
 		t.Errorf("import: %d %s", code, out)
+	}
+	if out, code := other.command("queue", "import", file); code != 1 || !strings.Contains(out, "left alone") {
+		t.Errorf("import again: %d %s", code, out)
 	}
 	eventually(t, "the other has it", func() bool { out, _ := other.command("queue", "list"); return strings.Contains(out, ids[1]) })
 

@@ -4,14 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
 	"sekimori/internal/config"
 	"sekimori/internal/ledger"
-	"sekimori/internal/mail"
 	"sekimori/internal/relay"
 	"sekimori/internal/spool"
 )
@@ -112,7 +110,7 @@ type queueExportCmd struct {
 // Help is the long help.
 func (queueExportCmd) Help() string {
 	return "Writes mail of the spool into a tar: KIND/ID.json is the envelope, KIND/ID.eml are the octets, in the format of the spool. " +
-		"`queue import` on another node takes it over. Without --remove the mails stay here as well and are sent by both."
+		"`queue import` on another node takes it over. Without --remove the mails stay here as well and are sent by both; with it serve must not run."
 }
 
 // Run writes the tar under another name first, so that FILE is whole or not there.
@@ -125,31 +123,58 @@ func (c queueExportCmd) Run(a *app) error {
 	if c.Dir != "" {
 		cfg.DataDir = c.Dir
 	}
+	file := c.Args[len(c.Args)-1]
+	if c.Remove {
+		return c.remove(a, cfg, file)
+	}
 	r, err := spool.OpenReadOnly(spoolDir(cfg))
 	if err != nil {
 		return err
 	}
-	file := c.Args[len(c.Args)-1]
+	_, err = c.write(a, cfg, r, file)
+	return err
+}
+
+func (c queueExportCmd) write(a *app, cfg *config.Config, r *spool.Reader, file string) ([]spool.Entry, error) {
 	entries, err := c.entries(a, r, cfg, c.Args[:len(c.Args)-1])
 	if err != nil {
-		return err
+		return nil, err
 	}
 	wrote, err := writeExport(a.out, file, r, entries)
 	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	fmt.Fprintf(a.err, "%d mails written to %s\n", len(wrote), file)
-	if !c.Remove || len(wrote) == 0 {
+	return wrote, nil
+}
+
+// remove holds the spool from before the tar is written until the mails have ended here: what a running serve delivered in between would
+// go out once more from where the tar is imported.
+func (c queueExportCmd) remove(a *app, cfg *config.Config, file string) error {
+	failed := 0
+	running, err := withKeeper(cfg, func(k relay.Keeper) error {
+		wrote, err := c.write(a, cfg, &k.Spool.Reader, file)
+		if err != nil {
+			return err
+		}
+		detail := "exported by " + operator() + " to " + filepath.Base(file)
+		for i := range wrote {
+			if err := k.End(wrote[i].ID, ledger.Moved, detail); err != nil {
+				failed++
+				fmt.Fprintf(a.err, "sekimori: %s: %v\n", wrote[i].ID, err)
+			}
+		}
 		return nil
-	}
-	ids := make([]string, len(wrote))
-	for i := range wrote {
-		ids[i] = wrote[i].ID
-	}
-	to := "by " + operator() + " to " + filepath.Base(file)
-	return a.endEntries(cfg, ids, ledger.Moved, "exported "+to, func() error {
-		return relay.RequestMoved(spoolDir(cfg), time.Now(), to, ids...)
 	})
+	switch {
+	case err != nil:
+		return err
+	case running:
+		return fmt.Errorf("serve runs on %s, and mail that it delivers meanwhile would be sent by both nodes: stop it first, or leave out --remove", spoolDir(cfg))
+	case failed > 0:
+		return found
+	}
+	return nil
 }
 
 func (c queueExportCmd) entries(a *app, r *spool.Reader, cfg *config.Config, ids []string) ([]spool.Entry, error) {
@@ -193,101 +218,20 @@ func writeExport(out io.Writer, file string, r *spool.Reader, entries []spool.En
 	if err == nil {
 		err = os.Rename(file+".part", file)
 	}
+	if err == nil {
+		err = syncDir(filepath.Dir(file)) // before anything ends here
+	}
 	if err != nil {
 		os.Remove(file + ".part")
 	}
 	return wrote, err
 }
 
-type queueImportCmd struct {
-	File string `arg:"" help:"The tar that queue export wrote."`
-}
-
-// Help is the long help.
-func (queueImportCmd) Help() string {
-	return "Takes over mail that `queue export` wrote. Checksums are verified first, for all of it. What is here or was here and ended is " +
-		"left alone, so that an import can be repeated: it never sends a mail twice. Exit code 1 when something was left alone."
-}
-
-// Run looks through the whole file before anything is taken over.
-func (c queueImportCmd) Run(a *app) error {
-	cfg, err := a.loadConfig()
-	if err != nil {
-		printErrors(a.err, err)
-		return found
-	}
-	read := func(each func(spool.Entry, mail.Content) error) error {
-		f, err := os.Open(c.File)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		return relay.Import(f, each)
-	}
-	total := 0
-	if err := read(func(e spool.Entry, content mail.Content) error { total++; return spool.Verify(&e, content) }); err != nil {
-		return fmt.Errorf("%s: nothing was imported: %w", c.File, err)
-	}
-	taken, left := 0, 0
-	running, err := withKeeper(cfg, func(k relay.Keeper) error {
-		return read(func(e spool.Entry, content mail.Content) error {
-			err := k.Bring(e, content, "imported by "+operator())
-			switch {
-			case errors.Is(err, relay.ErrKnown):
-				left++
-				fmt.Fprintf(a.err, "sekimori: left alone: %v\n", err)
-				return nil
-			case err == nil:
-				taken++
-			}
-			return err
-		})
-	})
-	if err != nil {
-		return fmt.Errorf("%d of %d imported: %w", taken, total, err)
-	}
-	if running {
-		return c.hand(a, cfg, total)
-	}
-	fmt.Fprintf(a.out, "%d of %d mails imported; serve sends them when it runs\n", taken, total)
-	if left > 0 {
-		return found
-	}
-	return nil
-}
-
-// hand gives the file to the running serve.
-func (c queueImportCmd) hand(a *app, cfg *config.Config, total int) error {
-	dir := filepath.Join(spoolDir(cfg), "requests", ".import")
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	in, err := os.Open(c.File)
+func syncDir(dir string) error {
+	d, err := spool.OpenDirSync(dir)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	to, err := os.CreateTemp(dir, "*.tar")
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(to, in)
-	if err == nil {
-		err = to.Chmod(0o644)
-	}
-	if err == nil {
-		err = to.Sync()
-	}
-	if cerr := to.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = relay.RequestImport(spoolDir(cfg), time.Now(), operator(), to.Name())
-	}
-	if err != nil {
-		os.Remove(to.Name())
-		return err
-	}
-	fmt.Fprintf(a.out, "asked the running server to take over %d mails; what it leaves alone stands in its log: sekimori queue list\n", total)
-	return nil
+	defer d.Close()
+	return d.Sync()
 }

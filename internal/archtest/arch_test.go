@@ -36,7 +36,7 @@ var may = map[string][]string{
 	"internal/ledger":        {"internal/disk"},
 	"internal/bounce":        {"internal/mime"},
 	"internal/recipients":    {"internal/config"},
-	"internal/relay":         {"internal/spool", "internal/config", "internal/dns", "internal/ledger"},
+	"internal/relay":         {"internal/disk", "internal/spool", "internal/config", "internal/dns", "internal/ledger"},
 	"internal/front":         {"internal/recipients", "internal/gate", "internal/relay", "quarantine", "internal/spool", "internal/config", "internal/mime", "internal/dns"},
 }
 

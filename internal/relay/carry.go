@@ -18,7 +18,6 @@ import (
 // The requests beside verbRetry. Args of both: who asks, the id of the request for what is told, then IDs.
 const (
 	verbDelete = "queue.delete"
-	verbMoved  = "queue.moved" // exported: the entry goes on elsewhere
 	verbImport = "queue.import"
 )
 
@@ -235,11 +234,6 @@ func importEnvelope(t *tar.Reader, h *tar.Header) (spool.Entry, error) {
 // RequestDelete asks the serve that runs on this spool to delete entries of the queue.
 func RequestDelete(spoolDir string, now time.Time, by string, ids ...string) error {
 	return spool.Ask(spoolDir, verbDelete, append([]string{by}, ids...), now)
-}
-
-// RequestMoved asks it to end entries that were exported.
-func RequestMoved(spoolDir string, now time.Time, to string, ids ...string) error {
-	return spool.Ask(spoolDir, verbMoved, append([]string{to}, ids...), now)
 }
 
 // RequestImport asks it to take over the entries of a tar file, which it deletes afterwards.

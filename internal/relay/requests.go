@@ -2,11 +2,8 @@ package relay
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 
 	"sekimori/internal/ledger"
-	"sekimori/internal/mail"
 	"sekimori/internal/spool"
 )
 
@@ -37,8 +34,6 @@ func (r *Relay) request(q spool.Request) bool {
 		}
 	case q.Verb == verbDelete && len(q.Args) > 0:
 		return r.endAll(q.Args[1:], ledger.Deleted, q.Args[0])
-	case q.Verb == verbMoved && len(q.Args) > 0:
-		return r.endAll(q.Args[1:], ledger.Moved, "exported "+q.Args[0])
 	case q.Verb == verbImport && len(q.Args) == 2:
 		r.importFile(q.Args[0], q.Args[1])
 	default:
@@ -78,35 +73,4 @@ func (r *Relay) endAll(ids []string, state ledger.State, detail string) bool {
 		r.o.Log.Info("relay: ended on request", "id", id, "state", string(state), "detail", detail)
 	}
 	return done
-}
-
-// importFile takes over the entries of a tar that a command has left in the spool.
-func (r *Relay) importFile(by, name string) {
-	if r.o.Ledger == nil || filepath.Dir(name) != filepath.Join(r.o.Spool.Dir(), "requests", ".import") {
-		r.o.Log.Error("relay: an import is asked for from a place that is not ours", "file", name)
-		return
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		r.o.Log.Error("relay: an import cannot be read", "error", err)
-		return
-	}
-	defer f.Close()
-	k := Keeper{r.o.Spool, r.o.Ledger}
-	err = Import(f, func(e spool.Entry, c mail.Content) error {
-		err := k.Bring(e, c, "imported by "+by)
-		switch {
-		case err == nil && e.Kind == spool.KindQueue:
-			r.queue.adopt(e.ID, r.way(&e), r.o.Now())
-			r.o.Log.Info("relay: imported", "id", e.ID, "by", by)
-		case err != nil:
-			r.o.Log.Warn("relay: an entry is not imported", "id", e.ID, "error", err)
-		}
-		return nil
-	})
-	if err != nil {
-		r.o.Log.Error("relay: an import is broken off", "error", err)
-		return
-	}
-	os.Remove(name)
 }

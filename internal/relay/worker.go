@@ -12,6 +12,7 @@ import (
 
 // takeUp puts what the spool holds on the lanes, all of it due. What was in flight when we died is sent again.
 func (r *Relay) takeUp() error {
+	r.sweepImports()
 	list, err := r.o.Spool.List(spool.KindQueue)
 	if err != nil {
 		return fmt.Errorf("relay: %w", err)
