@@ -24,6 +24,7 @@ type checkReport struct {
 	Notes    []string `json:"notes"`
 	Running  running  `json:"running"`
 	Firewall []way    `json:"firewall"`
+	Landlock *fence   `json:"landlock"` // what serve would restrict itself to on this machine
 }
 
 // Help is the long help.
@@ -54,6 +55,7 @@ func (c checkCmd) Run(a *app) error {
 			r.Notes = append(r.Notes, stateErr.Error())
 		}
 		r.Firewall = ways(cfg)
+		r.Landlock = newFence(cfg, nil)
 	}
 	if jsonErr := a.json(r); jsonErr != nil {
 		return jsonErr

@@ -82,6 +82,9 @@ func (r *reloader) reload(why string) {
 			r.tried[path] = sum // what changed while it was read shows at the next look
 		}
 	}
+	if outside := s.fenced(cfg); outside != nil {
+		err = errors.Join(outside, err)
+	}
 	if err == nil {
 		err = r.apply(cfg)
 	}

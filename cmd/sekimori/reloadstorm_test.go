@@ -25,7 +25,7 @@ func TestReloadStorm(t *testing.T) {
 	conf := func(n int) string {
 		more := fmt.Sprintf("[filters.spf]\nenabled = false\n[filters.dmarc]\nenabled = false\n[filters.ratelimit]\nenabled = false\n[policy]\ndeadline = \"%dms\"\n", 5000+n)
 		if n%2 == 1 {
-			more += fmt.Sprintf("[[domain]]\nnames = [\"other.test\"]\nrecipients = \"any\"\nbackends = [\"maildir:%s/other\"]\n", p.dir)
+			more += fmt.Sprintf("[[domain]]\nnames = [\"other.test\"]\nrecipients = \"any\"\nbackends = [\"maildir:%s/data/other\"]\n", p.dir)
 		}
 		return reloadConfig(p.dir, "old.test", more)
 	}

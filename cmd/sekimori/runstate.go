@@ -21,6 +21,7 @@ type runState struct {
 	Files     fingerprint `json:"files"`  // of the configuration in force
 	Refused   *refusal    `json:"refused,omitempty"`
 	Listening []string    `json:"listening"`
+	Landlock  string      `json:"landlock"` // off, not supported by the kernel, enforced (full), enforced (partial)
 }
 
 // refusal is a configuration that was not taken over.
@@ -110,6 +111,7 @@ func readState(dir string) (*runState, error) {
 func (s *server) recordStart() {
 	s.state.mu.Lock()
 	s.state.PID, s.state.Version, s.state.Started, s.state.Config = os.Getpid(), version, s.started, s.cfg().File
+	s.state.Landlock = s.fence.String()
 	s.state.mu.Unlock()
 	s.recordLoaded(s.first)
 }

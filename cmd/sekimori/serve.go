@@ -46,6 +46,7 @@ type server struct {
 	reloads   reloadStats
 	inherited *inherited // sockets of the service manager
 	state     *stateFile // for the commands
+	fence     *fence     // what the process restricted itself to
 
 	metrics *metrics.Registry
 	warn    *warnings
@@ -178,6 +179,9 @@ func (s *server) serve(ctx, work context.Context) error {
 		if err := s.front.Listen(); err != nil {
 			return err
 		}
+	}
+	if err := s.restrict(); err != nil {
+		return err
 	}
 	// Before the relay empties its queue, so that what was handed over is recognised.
 	if err := s.keeper.Recover(work); err != nil {

@@ -13,7 +13,8 @@ type Config struct {
 	Hostname string `toml:"hostname"`
 	DataDir  string `toml:"data_dir"`
 	RulesDir string `toml:"rules_dir"`
-	Role     string `toml:"role"` // all | mx | console
+	Role     string `toml:"role"`     // all | mx | console
+	Landlock string `toml:"landlock"` // auto | off | required; default auto
 
 	SMTP       SMTP              `toml:"smtp"`
 	HTTP       HTTP              `toml:"http"`

@@ -17,6 +17,7 @@ func base() *Config {
 	return &Config{
 		Hostname: hostname(),
 		Role:     "all",
+		Landlock: "auto",
 		SMTP: SMTP{
 			MaxMessageSize:          36 << 20,
 			MaxRecipients:           100,

@@ -57,6 +57,7 @@ func (v *validator) run() {
 	v.loops()
 	v.limits()
 	v.drain()
+	v.landlock()
 	v.recipientLimits()
 	v.oneOf("log.format", c.Log.Format, "", "json", "text")
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
