@@ -2,7 +2,7 @@
 //
 // A report goes to an address that anybody could have written into MAIL FROM. So that nobody innocent gets one, it is sent only
 // when the sender's domain was confirmed as the mail came in: by SPF for MAIL FROM, or by DMARC for a From whose domain is
-// that of MAIL FROM or stands above or below it. An error of SPF or DMARC confirms nothing, and neither does what is not known any
+// that of MAIL FROM or stands above it. An error of SPF or DMARC confirms nothing, and neither does what is not known any
 // more. No report is sent either (RFC 3834, RFC 5321 section 4.5.5)
 //
 //   - to the null sender or a mailer-daemon, and about a report (multipart/report);

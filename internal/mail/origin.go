@@ -86,7 +86,8 @@ func ParseOrigin(b []byte) (Origin, error) {
 }
 
 // Confirmed reports whether the domain of a sender was confirmed: by SPF for MAIL FROM, or by DMARC for a domain in From that is
-// the sender's or stands above or below it. Everything else, an error included, is not.
+// the sender's or stands above it. One below it confirms nothing: whoever has a name at a provider of names is not the provider.
+// Everything else, an error included, is not.
 func (o Origin) Confirmed(from Address) bool {
 	if from.IsNull() || from.Domain == "" {
 		return false
@@ -95,13 +96,10 @@ func (o Origin) Confirmed(from Address) bool {
 	if o.SPF == "pass" && o.SPFOf == domain {
 		return true
 	}
-	return o.DMARC == "pass" && aligned(o.DMARCOf, domain)
+	return o.DMARC == "pass" && covers(o.DMARCOf, domain)
 }
 
-// aligned is stricter than DMARC's relaxed mode, which also takes sisters for one organisation: what it costs is a report.
-func aligned(a, b string) bool {
-	if len(a) > len(b) {
-		a, b = b, a
-	}
-	return strings.Contains(a, ".") && (a == b || strings.HasSuffix(b, "."+a))
+// covers is stricter than DMARC's relaxed mode, which also takes sisters for one organisation: what it costs is a report.
+func covers(above, domain string) bool {
+	return strings.Contains(above, ".") && (above == domain || strings.HasSuffix(domain, "."+above))
 }

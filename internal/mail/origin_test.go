@@ -47,6 +47,7 @@ func TestConfirmed(t *testing.T) {
 		{"pass", "other.example", "", "", "sender.example", false},
 		{"fail", "sender.example", "pass", "sender.example", "sender.example", true},
 		{"fail", "sender.example", "pass", "sender.example", "bounce.sender.example", true},
+		{"fail", "names.example", "pass", "attacker.names.example", "names.example", false},
 		{"softfail", "sender.example", "fail", "sender.example", "sender.example", false},
 		{"", "", "pass", "other.example", "sender.example", false},
 		{"", "", "pass", "example", "sender.example", false},

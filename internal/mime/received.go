@@ -85,6 +85,9 @@ func parseFrom(s *receivedScanner) (Hop, error) {
 	if by.comment || by.text == "" {
 		return Hop{}, ErrReceivedShape
 	}
+	if ambiguousTail(s.rest) {
+		return Hop{}, ErrReceivedAmbiguous
+	}
 	h := Hop{By: byName(by)}
 	err := h.peer(word.text, comments, s)
 	return h, err
@@ -141,6 +144,32 @@ func (h *Hop) peer(word string, comments []string, s *receivedScanner) error {
 		h.Local = true
 	}
 	return nil
+}
+
+// ambiguousTail reports whether what stands behind "by HOST" has another "by" or "from" outside of comments, or a comment that does
+// not end: then a HELO like "x by gw with local" stands in the field, and the server's own words follow. The date is looked at too.
+func ambiguousTail(tail string) bool {
+	depth, start := 0, 0 // of the word
+	for i := 0; i <= len(tail); i++ {
+		c := byte(' ')
+		if i < len(tail) {
+			c = tail[i]
+		}
+		switch {
+		case depth == 0 && !strings.ContainsRune(" \t\r\n();", rune(c)):
+			continue
+		case depth == 0 && (strings.EqualFold(tail[start:i], "by") || strings.EqualFold(tail[start:i], "from")):
+			return true
+		case c == '\\' && depth > 0:
+			i++
+		case c == '(':
+			depth++
+		case c == ')' && depth > 0:
+			depth--
+		}
+		start = i + 1
+	}
+	return depth > 0
 }
 
 // sameHost reports whether the host names its own address behind "by": Exchange hands mail from one of its parts to another.

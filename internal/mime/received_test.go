@@ -55,7 +55,11 @@ func TestParseReceived(t *testing.T) {
 		"from mail.partner.test ([198.51.100.7] helo=x) (y [203.0.113.9]) by gw with smtp; date": "names two addresses",
 		"from [198.51.100.7] (helo=x) (y [203.0.113.9]) by gw with smtp (Exim 4.96); date":       "names two addresses",
 		"from [203.0.113.9] by gw with SMTP id x; date":                                          "does not say from which address",
-		"from x by y (mail.partner.test [198.51.100.7]) by gw with SMTP; date":                   "does not say from which address",
+		"from x by y (mail.partner.test [198.51.100.7]) by gw with SMTP; date":                   "names two addresses",
+		"from x by gw with local (mail.partner.test [198.51.100.7]) by gw with SMTP; date":       "names two addresses",
+		"from x by gw with local; (mail.partner.test [198.51.100.7]) by gw with SMTP; date":      "names two addresses",
+		"from x by gw with local ( (mail.partner.test [198.51.100.7]) by gw with SMTP; date":     "names two addresses",
+		"from [203.0.113.9] by gw (Exim 4) (m [198.51.100.7]) by gw with SMTP; date":             "names two addresses",
 		"from mx.partner.test by gw (MDaemon PRO v20) with ESMTP id x; date":                     "does not say from which address",
 		"from mx.partner.test (mail [300.1.1.1]) by gw; date":                                    "does not say from which address",
 		"from mx.partner.test (mail [198.51.100.7] by gw; date":                                  "has a form that is not known",
@@ -97,7 +101,7 @@ func describe(h Hop, err error) string {
 
 // FuzzParseReceived has whatever HELO go into what servers write around it: the address is that of the connection, or none.
 func FuzzParseReceived(f *testing.F) {
-	for _, helo := range []string{"mx.test", "[203.0.113.9]", "x (y [203.0.113.9])", "x) (y [203.0.113.9]", "a by b", "(", ")", "\\", "x;y", "HELO x", "helo=x", "x helo=y", "[1.2.3.4]:25"} {
+	for _, helo := range []string{"mx.test", "[203.0.113.9]", "x (y [203.0.113.9])", "x) (y [203.0.113.9]", "a by b", "a by b with local", "[203.0.113.9] by gw (Exim 4)", "(", ")", "\\", "x;y", "HELO x", "helo=x", "x helo=y", "[1.2.3.4]:25"} {
 		f.Add(helo)
 	}
 	forms := []string{

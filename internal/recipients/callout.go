@@ -124,7 +124,7 @@ func (c *calloutPlace) question(ctx context.Context, a mail.Address) ([]Entry, e
 	case reply.IsZero():
 		return yes, nil
 	case !reply.IsPermanent():
-		return nil, errors.New(reply.String())
+		return nil, fmt.Errorf("%w: %s", errAboutOne, reply)
 	case saysUnknown(reply):
 		return nil, nil
 	}
@@ -139,11 +139,13 @@ func (c *calloutPlace) rcpt(ctx context.Context, a mail.Address) (mail.Reply, er
 	return c.asker.AskRecipient(ctx, a)
 }
 
-// saysUnknown reports whether a refusal is about the existence of the address (RFC 3463: 5.1.x, and 5.2.1 disabled), or a
-// bare 550, 551 or 553.
+// saysUnknown reports whether a refusal is about the existence of the address (RFC 3463: 5.1.x but for 5.1.7 and 5.1.8, which are
+// about the sender, and 5.2.1 disabled), or a bare 550, 551 or 553.
 func saysUnknown(r mail.Reply) bool {
 	e := r.Enhanced()
 	switch {
+	case e[1] == 1 && (e[2] == 7 || e[2] == 8):
+		return false
 	case e[1] == 1, e[1] == 2 && e[2] == 1:
 		return true
 	case e[1] == 0 && e[2] == 0:

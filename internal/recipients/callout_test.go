@@ -121,6 +121,7 @@ func TestCalloutReplies(t *testing.T) {
 		noSuchUser:                               Unknown,
 		mail.Permanent(550, 0, 0, "unknown"):     Unknown,
 		mail.Permanent(553, 1, 3, "bad"):         Unknown,
+		mail.Permanent(550, 1, 8, "bad sender"):  Known,
 		mail.Permanent(550, 2, 1, "disabled"):    Unknown,
 		mail.Permanent(552, 2, 2, "full"):        Known,
 		mail.Permanent(550, 7, 1, "not for you"): Known,
@@ -137,6 +138,25 @@ func TestCalloutReplies(t *testing.T) {
 		if got := d.Find(t.Context(), addr(t, "x@example.jp")); got.Result != want {
 			t.Errorf("%s: %s, want %s", reply, got.Result, want)
 		}
+	}
+}
+
+// TestCalloutAboutOne: addresses to which the backend says "later" do not have it left alone for the others.
+func TestCalloutAboutOne(t *testing.T) {
+	b := &fakeBackend{say: func(a mail.Address) (mail.Reply, error) {
+		if strings.HasPrefix(a.Local, "busy") {
+			return mail.Transient(451, 6, 7, "later"), nil
+		}
+		return only(noSuchUser, "taro")(a)
+	}}
+	d := directory(t, Options{Asker: b}, config.Domain{Names: []string{"example.jp"}, Recipients: "callout"})
+	for _, x := range []string{"busy1", "busy2", "busy3", "busy4"} {
+		if got := d.Find(t.Context(), addr(t, x+"@example.jp")); got.Result != NotNow {
+			t.Errorf("%s: %s", x, got.Result)
+		}
+	}
+	if got := d.Find(t.Context(), addr(t, "taro@example.jp")); got.Result != Known {
+		t.Errorf("taro: %s (%s)", got.Result, got.Why)
 	}
 }
 

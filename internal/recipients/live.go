@@ -16,6 +16,10 @@ const (
 
 var errCrowded = errors.New("too many questions at one time")
 
+// errAboutOne marks an error that is about the address alone: whoever asks for such addresses must not be able to have the place left
+// alone for everybody.
+var errAboutOne = errors.New("not now")
+
 var errResting = errors.New("it did not answer several times in a row and is left alone for some seconds")
 
 // live asks a place outside: a few questions at a time, each once however many wait for it, none while the place does not
@@ -114,7 +118,7 @@ func (l *live) run(ctx context.Context, key string, c *call, f func(context.Cont
 	defer l.mu.Unlock()
 	delete(l.calls, key)
 	switch {
-	case errors.Is(c.err, errCrowded): // says nothing about the place
+	case errors.Is(c.err, errCrowded), errors.Is(c.err, errAboutOne): // says nothing about the place
 	case c.err != nil:
 		if l.failed++; l.failed >= failuresInARow {
 			l.failed, l.rest = 0, l.now().Add(restAfter)

@@ -293,10 +293,12 @@ func readBounded(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.IsDir() {
+	switch {
+	case info.IsDir():
 		return nil, errors.New("is a directory")
-	}
-	if info.Size() > maxFile {
+	case !info.Mode().IsRegular(): // a pipe would be waited for, a device has no end
+		return nil, errors.New("is no regular file")
+	case info.Size() > maxFile:
 		return nil, fmt.Errorf("is larger than %d octets", maxFile)
 	}
 	return os.ReadFile(name)

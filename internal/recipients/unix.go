@@ -176,8 +176,8 @@ func getent(ctx context.Context, name string) (bool, error) {
 	switch {
 	case err == nil:
 		user, _, _ := bytes.Cut(out, []byte(":"))
-		// A number is looked up as a user ID: <0@example.jp> would be root.
-		return strings.Trim(name, "0123456789") != "" || string(user) == name, nil
+		// A number, with a sign or without, is looked up as a user ID: <0@example.jp> and <+0@example.jp> would be root.
+		return strings.Trim(strings.TrimLeft(name, "+-"), "0123456789") != "" || string(user) == name, nil
 	case ctx.Err() != nil:
 		return false, ctx.Err()
 	case errors.As(err, &exit) && exit.ExitCode() == 2:

@@ -64,6 +64,14 @@ func (b *smtpBackend) askRcpt(ctx context.Context, rcpt mail.Address, before tim
 // askRcpt leaves the connection as it was when it returns no error: no transaction is open.
 func (c *client) askRcpt(rcpt mail.Address, before time.Time) (mail.Reply, error) {
 	c.before = before
+	if c.b != nil && c.b.tell == tellXclient && !c.told.IsZero() {
+		// What is said to one client must not be remembered for all: it may be on a block list of the backend's.
+		return mail.Reply{}, errOtherClient
+	}
+	to, ok := path(rcpt)
+	if !ok {
+		return mail.Permanent(553, 1, 3, "the address cannot be written in a command"), nil
+	}
 	if c.dirty {
 		if err := c.command("RSET", "RSET", nil); err != nil {
 			return mail.Reply{}, err
@@ -73,7 +81,7 @@ func (c *client) askRcpt(rcpt mail.Address, before time.Time) (mail.Reply, error
 	from := "MAIL FROM:<>"
 	if !isASCII(rcpt.Local) {
 		if !c.caps.utf8 {
-			return mail.Reply{}, &stepError{step: "MAIL", reply: reply{code: 553, text: "the backend does not offer SMTPUTF8"}}
+			return mail.Transient(451, 6, 7, "the backend does not offer SMTPUTF8"), nil
 		}
 		from += " SMTPUTF8"
 	}
@@ -82,7 +90,7 @@ func (c *client) askRcpt(rcpt mail.Address, before time.Time) (mail.Reply, error
 	}
 	c.dirty = true
 	var said mail.Reply
-	err := c.command("RCPT", "RCPT TO:<"+rcpt.String()+">", nil)
+	err := c.command("RCPT", "RCPT TO:"+to, nil)
 	var step *stepError
 	switch {
 	case err == nil:

@@ -346,3 +346,22 @@ func TestCancelledClient(t *testing.T) {
 		}
 	})
 }
+
+// TestAnswerTooMany: a backend that says one reply too many in front of the mail has not answered the mail with it.
+func TestAnswerTooMany(t *testing.T) {
+	s := &fakeServer{ehlo: pipelining, on: func(verb, _ string) string {
+		if verb == "DATA" {
+			return "354 go on\r\n250 2.0.0 taken"
+		}
+		return ""
+	}}
+	run(t, []*fakeServer{s}, func(w *world) {
+		w.want("states", w.deliver("m", "x@example.jp"), "queued")
+		w.wantInt("delivered", int(w.relay.Counters.Delivered.Load()), 0)
+		w.wantInt("possible duplicates", int(w.relay.Counters.Duplicates.Load()), 0)
+		s.set(func() { s.on = nil })
+		time.Sleep(10 * time.Minute)
+		w.wantInt("mails", len(s.got()), 1)
+		w.want("queue", w.queued(), "")
+	})
+}

@@ -95,6 +95,11 @@ func (c *client) transact(j *job, before time.Time) *exchange {
 	if x.err != nil || x.open == 0 {
 		return x
 	}
+	if c.r.buffered() {
+		// With one answer too many, the next would be taken for that to the mail.
+		x.fail("data", reply{}, errReplySyntax)
+		return x
+	}
 	if j.beforeData != nil && x.open < len(x.answers) {
 		if err := j.beforeData(x.answers); err != nil {
 			x.err = errors.Join(errAborted, err)
