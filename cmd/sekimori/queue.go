@@ -122,7 +122,8 @@ func (c queueShowCmd) Run(a *app) error {
 		if past, err := a.past(cfg, c.ID); err != nil || len(past) > 0 {
 			return c.tellPast(a, past, err)
 		}
-		return fmt.Errorf("%s is not in the queue; it was delivered, or it is a held mail: `sekimori queue list`, `sekimori quarantine list --all`", c.ID)
+		return fmt.Errorf("nothing is known of %s here: a backend took it before it was acknowledged, another host has it, or there is no such mail; "+
+			"`sekimori queue list`, `sekimori quarantine list --all`", c.ID)
 	}
 	if err != nil {
 		return err

@@ -45,7 +45,11 @@ func (s *server) undeliverable(ctx context.Context, f relay.Failure) (relay.Fate
 	if !f.Known(h.ID) {
 		err = s.keeper.Hold(ctx, h)
 	}
-	s.log.Warn("undeliverable", "id", f.Entry.ID, "held_as", h.ID, "from", f.Entry.From.String(), "rcpts", len(f.Rcpts), "no_report", why, "err", err)
+	if err != nil {
+		s.log.Error("undeliverable mail cannot be held yet", "id", f.Entry.ID, "err", err)
+	} else {
+		s.log.Warn("undeliverable", "id", f.Entry.ID, "held_as", h.ID, "from", f.Entry.From.String(), "rcpts", len(f.Rcpts), "no_report", why)
+	}
 	return relay.Fate{State: ledger.Moved, Detail: "held as " + h.ID + "; no report to the sender: " + why}, err
 }
 

@@ -70,8 +70,18 @@ func outcome(tx *transaction) string {
 		return mail.Defer.String()
 	}
 	var worst mail.Action
-	for _, v := range tx.verdicts {
+	word := ""
+	for i := range tx.verdicts {
+		v := &tx.verdicts[i]
 		worst = max(worst, min(v.Action, mail.Hold))
+		if w := v.Word(); i == 0 {
+			word = w
+		} else if w != word {
+			word = ""
+		}
+	}
+	if worst < mail.Hold && word != "" { // discarded or sent elsewhere for all
+		return word
 	}
 	return worst.String()
 }

@@ -182,6 +182,13 @@ func (c *calloutPlace) probe(ctx context.Context, domain string) (bool, error) {
 		return false, err
 	}
 	all := !reply.IsPermanent() || !saysUnknown(reply)
+	if !all && reply.Enhanced()[1] == 0 {
+		// A bare 550 may be about the null sender or about us. Postmaster must exist (RFC 5321 section 4.5.1): who refuses that one
+		// as well says nothing about addresses, and nobody would get mail any more.
+		if all, err = c.refusesAll(ctx, domain); err != nil {
+			return false, err
+		}
+	}
 	message := ""
 	switch {
 	case reply.IsZero():
@@ -200,6 +207,14 @@ func (c *calloutPlace) probe(ctx context.Context, domain string) (bool, error) {
 	c.open[domain] = all
 	c.dirty = true
 	return all, nil
+}
+
+func (c *calloutPlace) refusesAll(ctx context.Context, domain string) (bool, error) {
+	reply, err := c.rcpt(ctx, mail.Address{Local: "postmaster", Domain: domain})
+	if err == nil && !reply.IsZero() && !reply.IsPermanent() {
+		err = errors.New(reply.String())
+	}
+	return err == nil && reply.IsPermanent(), err
 }
 
 // tick probes again when that is due, and writes down what is remembered.

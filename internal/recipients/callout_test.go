@@ -169,3 +169,15 @@ func TestCalloutRefused(t *testing.T) {
 		t.Errorf("%s, %q", got.Result, warned)
 	}
 }
+
+// TestCalloutBareRefusal: a bare 550 to the probe is believed only when postmaster is not refused as well.
+func TestCalloutBareRefusal(t *testing.T) {
+	bare := mail.Permanent(550, 0, 0, "no")
+	for who, want := range map[string]Result{"postmaster taro": Unknown, "taro": Known} {
+		b := &fakeBackend{say: only(bare, strings.Fields(who)...)}
+		d := directory(t, Options{Asker: b}, config.Domain{Names: []string{"example.jp"}, Recipients: "callout"})
+		if got := d.Find(t.Context(), addr(t, "nobody@example.jp")); got.Result != want {
+			t.Errorf("%s exist: nobody is %s, want %s", who, got.Result, want)
+		}
+	}
+}

@@ -83,10 +83,33 @@ func ledgerID(e *spool.Entry) string {
 // ErrKnown says that a mail was here before: its recipients have ended or wait under the same id.
 var ErrKnown = errors.New("this mail is or was here already")
 
+// addresses refuses an envelope whose addresses could not have come in by the front: they are written into commands and headers.
+func addresses(e *spool.Entry) error {
+	list := make([]mail.Address, 0, len(e.Rcpts)+1)
+	if !e.From.IsNull() {
+		list = append(list, e.From)
+	}
+	for i := range e.Rcpts {
+		list = append(list, e.Rcpts[i].Addr)
+	}
+	for _, a := range list {
+		if a.Domain == "" && strings.EqualFold(a.Local, "postmaster") {
+			continue
+		}
+		if _, err := mail.ParseAddress(a.String(), true); err != nil {
+			return fmt.Errorf("%w: %s: the address %q: %w", spool.ErrInvalid, e.ID, a.String(), err)
+		}
+	}
+	return nil
+}
+
 // Bring stores an entry of another spool: the octets first, then its line. It refuses what does not match its checksum
 // (spool.ErrInvalid) and what is or was here (ErrKnown), so that an import can be repeated.
 func (k Keeper) Bring(e spool.Entry, content mail.Content, detail string) error {
 	if err := spool.Verify(&e, content); err != nil {
+		return err
+	}
+	if err := addresses(&e); err != nil {
 		return err
 	}
 	id := ledgerID(&e)
