@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sekimori/internal/front"
 	"sekimori/internal/spool"
 	"sekimori/internal/web"
 )
@@ -20,11 +21,16 @@ type pages struct {
 	s           *server
 	status, ops net.Listener // nil: not configured
 	page, tools *http.Server
+	renewed     func() // reads the certificate of the pages again when its files have changed; nil without one
+	ended       chan struct{}
+	once        sync.Once
 }
+
+const certificatePoll = 5 * time.Second
 
 // openPages listens; an address that is not configured is not listened on.
 func openPages(s *server) (*pages, error) {
-	p := &pages{s: s}
+	p := &pages{s: s, ended: make(chan struct{})}
 	var err error
 	if addr := s.cfg().HTTP.Listen; addr != "" {
 		if p.status, err = s.inherited.listener("http", s.cfg)("tcp", addr); err != nil {
@@ -42,6 +48,12 @@ func openPages(s *server) (*pages, error) {
 		Queued: func() int { return s.entries(spool.KindQueue) }, Held: s.held,
 	}
 	p.page = web.Server(status.Handler())
+	if cfg := s.cfg().HTTP; cfg.TLSCertFile != "" {
+		if p.page.TLSConfig, p.renewed, err = front.WatchedTLS(cfg.TLSCertFile, cfg.TLSKeyFile, s.log); err != nil {
+			p.close()
+			return nil, err
+		}
+	}
 	p.tools = web.Server(web.Operations(s.metrics.Handler(), s.health))
 	return p, nil
 }
@@ -51,20 +63,36 @@ func (p *pages) serve() {
 	var wg sync.WaitGroup
 	if p.status != nil {
 		wg.Go(func() {
-			if cfg := p.s.cfg().HTTP; cfg.TLSCertFile != "" {
-				p.ended(p.status, p.page.ServeTLS(p.status, cfg.TLSCertFile, cfg.TLSKeyFile))
+			if p.renewed != nil {
+				p.over(p.status, p.page.ServeTLS(p.status, "", ""))
 			} else {
-				p.ended(p.status, p.page.Serve(p.status))
+				p.over(p.status, p.page.Serve(p.status))
 			}
 		})
 	}
+	if p.renewed != nil {
+		wg.Go(p.watchCertificate)
+	}
 	if p.ops != nil {
-		wg.Go(func() { p.ended(p.ops, p.tools.Serve(p.ops)) })
+		wg.Go(func() { p.over(p.ops, p.tools.Serve(p.ops)) })
 	}
 	wg.Wait()
 }
 
-func (p *pages) ended(l net.Listener, err error) {
+func (p *pages) watchCertificate() {
+	t := time.NewTicker(certificatePoll)
+	defer t.Stop()
+	for {
+		select {
+		case <-p.ended:
+			return
+		case <-t.C:
+			p.renewed()
+		}
+	}
+}
+
+func (p *pages) over(l net.Listener, err error) {
 	if !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 		p.s.log.Error("an HTTP server ended", "addr", l.Addr().String(), "err", err)
 	}
@@ -72,6 +100,7 @@ func (p *pages) ended(l net.Listener, err error) {
 
 // close ends both; requests under way have three seconds.
 func (p *pages) close() {
+	p.once.Do(func() { close(p.ended) })
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	for _, srv := range []*http.Server{p.page, p.tools} {

@@ -109,3 +109,25 @@ func TestDrainUnderLoad(t *testing.T) {
 		t.Errorf("%d mails were acknowledged, %d are there", sent.Load(), got)
 	}
 }
+
+// TestPagesCertificate: the pages take a renewed certificate without a restart.
+func TestPagesCertificate(t *testing.T) {
+	dir := t.TempDir()
+	p := &program{t: t, dir: dir}
+	p.newPair("first.test")
+	p = startIn(t, dir, strings.Replace(serveConfig(dir, "[[smtp.listener]]\nlisten = [\"127.0.0.1:0\"]\n[[domain]]\nnames = [\"old.test\"]\nrecipients = \"any\"\nbackends = [\"maildir:"+dir+"/maildir\"]\n"),
+		"[http]", "[http]\ntls_cert_file = \"cert.pem\"\ntls_key_file = \"key.pem\"", 1))
+	name := func() string {
+		c, err := tls.Dial("tcp", p.HTTP, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // only the name is looked at
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		return c.ConnectionState().PeerCertificates[0].Subject.CommonName
+	}
+	if got := name(); got != "first.test" {
+		t.Error(got)
+	}
+	p.newPair("second.test")
+	p.until("the new certificate", func() bool { return name() == "second.test" })
+}

@@ -33,6 +33,16 @@ func newCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, e
 	return c, nil
 }
 
+// WatchedTLS returns the TLS configuration of another server with a pair from files, and a function that reads the pair again when
+// the files have changed; call it every few seconds, from one goroutine. A pair that does not load leaves the old one in force.
+func WatchedTLS(certFile, keyFile string, log *slog.Logger) (*tls.Config, func(), error) {
+	c, err := newCertificate(certFile, keyFile, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c.conf, c.reload, nil
+}
+
 func (c *certificate) config() *tls.Config { return c.conf }
 
 func (c *certificate) look() [2]fileStamp {
