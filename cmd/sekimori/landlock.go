@@ -143,7 +143,8 @@ func (f *fence) enforce() error {
 		if err := os.MkdirAll(dir, 0o750); err != nil {
 			return fmt.Errorf("landlock: %w", err)
 		}
-		rules = append(rules, landlock.PathAccess(mayWrite, dir))
+		// That a new directory has its name is made durable in the one above it, which is opened for that.
+		rules = append(rules, landlock.PathAccess(mayWrite, dir), landlock.PathAccess(ll.AccessFSReadDir, filepath.Dir(dir)))
 	}
 	add := func(paths []string, rights landlock.AccessFSSet) {
 		for _, p := range paths {
