@@ -15,7 +15,7 @@ import (
 func TestQueueCheck(t *testing.T) {
 	rules := strings.Replace(holdRule, `message.subject == "hold me"`, `message.subject startsWith "hold "`, 1)
 	g := startGateway(t, gatewayOptions{rules: rules, extra: "[relay]\nbudget = \"5s\"\nledger_check = \"200ms\"\n", on: []string{"ratelimit"}})
-	l := startLoad(t, func() string { return g.SMTP }, 4)
+	l := startLoad(t, func() string { g.mu.Lock(); defer g.mu.Unlock(); return g.SMTP }, 4)
 	for round := range 4 {
 		time.Sleep(300 * time.Millisecond)
 		out, code := g.command("queue", "check")
