@@ -143,8 +143,11 @@ func (s *sqlSource) Lookup(ctx context.Context, a mail.Address) ([]Entry, error)
 // ErrNoLookup says that a source cannot be asked for one address: what its last Fetch did not bring may be there or not.
 var ErrNoLookup = errors.New("this source has no lookup query")
 
+// failed names the source, and says so when the time was up: a driver may report that as a broken connection, and before the
+// context has noticed itself.
 func (s *sqlSource) failed(ctx context.Context, err error, limit time.Duration) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	end, limited := ctx.Deadline()
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) || limited && ctx.Err() == nil && !time.Now().Before(end) {
 		return fmt.Errorf("sql %s: no answer within %v: %w", s.cfg.Name, limit, context.DeadlineExceeded)
 	}
 	return fmt.Errorf("sql %s: %w", s.cfg.Name, err)

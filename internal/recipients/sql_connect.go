@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
@@ -75,7 +76,9 @@ func mysqlConnector(cfg config.SQL, deps Deps, t *tls.Config) (driver.Connector,
 			c.Net, c.Addr = "unix", cfg.Host
 		}
 	}
-	c.Timeout, c.ReadTimeout, c.WriteTimeout = cfg.ConnectTimeout.D(), cfg.Timeout.D(), cfg.Timeout.D()
+	// The context ends a query in time and says so; the driver's own limits, which it calls a broken connection, come after it.
+	backstop := cfg.Timeout.D() + time.Second
+	c.Timeout, c.ReadTimeout, c.WriteTimeout = cfg.ConnectTimeout.D(), backstop, backstop
 	c.InterpolateParams = false // the server puts the parameter in place
 	c.AllowCleartextPasswords = false
 	c.MultiStatements = false

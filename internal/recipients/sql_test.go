@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/google/go-cmp/cmp"
 
 	"sekimori/internal/config"
@@ -182,6 +183,34 @@ func sqlRefused(t *testing.T, cfg config.SQL) {
 		}
 		if d := time.Since(begun); d > 3*time.Second {
 			t.Errorf("%s: it took %v", want, d)
+		}
+	}
+}
+
+// passed is a context whose deadline is over and that has not noticed yet, as on a busy machine.
+type passed struct{ context.Context }
+
+func (passed) Deadline() (time.Time, bool) { return time.Now().Add(-time.Millisecond), true }
+
+// TestSQLTimeIsUp: however a driver calls it, what failed behind the deadline failed because of it; nothing else did.
+func TestSQLTimeIsUp(t *testing.T) {
+	over, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	ended, end := context.WithTimeout(t.Context(), time.Hour)
+	end()
+	within, stop := context.WithTimeout(t.Context(), time.Hour)
+	defer stop()
+	for name, c := range map[string]struct {
+		ctx  context.Context
+		late bool
+	}{
+		"noticed": {over, true}, "not noticed yet": {passed{t.Context()}, true}, "ended by the caller": {ended, false},
+		"in time": {within, false}, "ended by the caller, long ago": {passed{ended}, false},
+	} {
+		s := &sqlSource{cfg: config.SQL{Name: "test"}}
+		err := s.failed(c.ctx, fmt.Errorf("query: %w", mysql.ErrInvalidConn), 300*time.Millisecond)
+		if got := strings.Contains(err.Error(), "no answer within 300ms"); got != c.late || errors.Is(err, context.DeadlineExceeded) != c.late {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
