@@ -140,7 +140,7 @@ mode = "observe"
 		t.Errorf("queue list: %s", out)
 	}
 	time.Sleep(time.Until(began.Add(42 * time.Second)))
-	eventually(t, "the queue is empty", func() bool { out, _ := p.command("queue", "list"); return strings.Contains(out, "is empty") })
+	p.emptied()
 	if mails.Load() != 1 || answered.Load() != 1 {
 		t.Errorf("the backend got %d mails and answered %d", mails.Load(), answered.Load())
 	}

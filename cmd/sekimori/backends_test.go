@@ -290,7 +290,7 @@ func TestTwoBackendsOneKilled(t *testing.T) {
 		if err := os.Mkdir(box, 0o777); err != nil {
 			t.Fatal(err)
 		}
-		args := []string{"-d", box + "/%Y%m%d%H%M%S.", "-c", fmt.Sprintf("127.0.0.1:%d", port), "1000"}
+		args := []string{"-d", box + "/%Y%m%d%H%M%S.", fmt.Sprintf("127.0.0.1:%d", port), "1000"}
 		if os.Getuid() == 0 {
 			args = append([]string{"-u", "nobody"}, args...)
 			execute(t, "chmod", "-R", "a+rwx", box)
@@ -350,10 +350,7 @@ mode = "observe"
 		})
 	}
 	wg.Wait()
-	eventually(t, "the queue is empty", func() bool {
-		out, _ := p.command("queue", "list")
-		return strings.Contains(out, "empty")
-	})
+	p.emptied()
 	metrics := fetch(t, "http://"+p.Ops+"/metrics")
 	for i, name := range []string{"up", "connections_limit"} {
 		for n, port := range ports {

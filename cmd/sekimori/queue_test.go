@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // queued sends mails that no backend takes and returns their IDs in the order of the recipients.
@@ -145,4 +146,16 @@ func changeExport(t *testing.T, file string) string {
 		t.Fatal(err)
 	}
 	return name
+}
+
+// emptied waits until the queue is empty; when it is not, the test fails with what waits.
+func (p *program) emptied() {
+	p.t.Helper()
+	var out string
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if out, _ = p.command("queue", "list"); strings.Contains(out, "is empty") {
+			return
+		}
+	}
+	p.t.Fatalf("the queue is not empty after 30 s:\n%s", out)
 }

@@ -61,6 +61,8 @@ type parcel struct {
 	notice   *Staged // of an earlier report, to be committed once the ends are written
 	unsaved  bool    // the spool lacks something of it
 	sooner   bool    // nothing was handed over: it may be tried as soon as a backend lives again
+	broke    bool    // the connection of the last try broke or stalled
+	lostBy   string  // behind the final dot: of that backend
 }
 
 func (r *Relay) parcel(env Envelope, id string, rcpts []mail.Address) *parcel {
@@ -212,11 +214,11 @@ func (p *parcel) taken(s *set, res result) ([]Answer, error) {
 		return nil, fmt.Errorf("%w: %w", ErrDown, res.err)
 	}
 	p.failAll(to, res.err)
-	next := p.r.after(1)
-	switch {
-	case res.fault == lost:
+	if p.broken(res); res.fault == lost {
 		p.r.duplicate(p.e.ID, res)
-	case res.fault == busy:
+	}
+	next := p.next(s)
+	if res.fault == busy {
 		next = p.r.o.Now()
 	}
 	if err := p.record(spool.StateQueued, next); err != nil {
@@ -225,6 +227,14 @@ func (p *parcel) taken(s *set, res result) ([]Answer, error) {
 	}
 	p.r.queue.add(p.e.ID, p.r.way(&p.e), next, res.fault == unwell && !s.alive())
 	return p.told(), nil
+}
+
+// broken notes how the connection of a try ended that came to nothing.
+func (p *parcel) broken(res result) {
+	p.broke, p.lostBy = res.hard, ""
+	if res.fault == lost {
+		p.lostBy = res.backend
+	}
 }
 
 func (r *Relay) duplicate(id string, res result) {

@@ -65,9 +65,12 @@ func pick(members []member, random func() float64) int {
 }
 
 // alive reports whether a backend of the set is worth asking.
-func (s *set) alive() bool {
+func (s *set) alive() bool { return s.aliveBeside("") }
+
+// aliveBeside is alive without the backend of that name.
+func (s *set) aliveBeside(name string) bool {
 	for _, m := range s.members {
-		if !m.b.health().isOpen() {
+		if !m.b.health().isOpen() && m.b.name() != name {
 			return true
 		}
 	}

@@ -28,6 +28,23 @@ func (r *Relay) after(attempts int) time.Time {
 	return r.o.Now().Add(time.Duration(float64(list[i].D()) * jitter(r.o.Rand)))
 }
 
+// secondTry is how soon a mail is tried for the second time when the connection of the first broke and another backend lives.
+const secondTry = 2 * time.Second
+
+// next returns when the parcel is tried again. A connection that broke says nothing against the other backends: the second try does
+// not wait for the schedule. Later ones do, so that a server which drops every mail behind the final dot makes few duplicates.
+func (p *parcel) next(s *set) time.Time {
+	n := p.attempts()
+	next := p.r.after(n)
+	if n > 1 || !p.broke || !s.aliveBeside(p.lostBy) {
+		return next
+	}
+	if soon := p.r.o.Now().Add(time.Duration(float64(secondTry) * jitter(p.r.o.Rand))); soon.Before(next) {
+		return soon
+	}
+	return next
+}
+
 // jitter is a factor that spreads a time by a fifth to either side.
 func jitter(random func() float64) float64 { return 0.8 + 0.4*random() }
 

@@ -163,10 +163,12 @@ func (p *parcel) again() (tried bool) {
 		case lost:
 			p.sooner = false // a second time at once would be a second duplicate
 			p.r.duplicate(p.e.ID, res)
+			p.broken(res)
 			p.failAll(group, res.err)
 		case aborted:
 			tried = false
 		default:
+			p.broken(res)
 			p.failAll(group, res.err)
 		}
 	}
@@ -221,7 +223,7 @@ func (p *parcel) conclude(tried bool) {
 		return
 	}
 	delayed := p.delayed()
-	next := p.r.after(p.attempts())
+	next := p.next(w.set)
 	if changed || delayed {
 		switch err := p.keep(spool.StateQueued, next); {
 		case err != nil:
@@ -319,7 +321,9 @@ func (p *parcel) follow(f *flight) {
 		return // we are shutting down: it stays in flight, and the next start takes it up
 	}
 	if err != nil {
-		p.r.duplicate(p.e.ID, result{backend: f.b.url, err: err})
+		res := result{backend: f.b.url, fault: lost, hard: true, err: err}
+		p.broken(res)
+		p.r.duplicate(p.e.ID, res)
 		for i := range p.e.Rcpts {
 			if c := &p.e.Rcpts[i]; c.Status == spool.Inflight {
 				c.Status, c.Last = spool.Waiting, "the connection was lost behind the final dot"
