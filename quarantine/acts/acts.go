@@ -1,0 +1,118 @@
+package acts
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+
+	"sekimori/internal/mail"
+	"sekimori/reputation"
+)
+
+// Role is what somebody may do.
+type Role string
+
+// A person sees and acts on mail for his own addresses. The helpdesk finds and releases everybody's mail and reads no bodies; an
+// administrator may do all; an auditor sees lists and the audit log and changes nothing.
+const (
+	Person   Role = "person"
+	Helpdesk Role = "helpdesk"
+	Admin    Role = "admin"
+	Auditor  Role = "auditor"
+)
+
+// Actor is who acts, by which way.
+type Actor struct {
+	Name      string // a person's address, an administrator's login, "command:NAME"
+	Role      Role
+	Addresses []mail.Address // whose mail a person may act on: his own mailbox and those he looks after
+	Peer      netip.Addr     // where the request came from; the zero Addr: this host
+	Via       string         // web | link | command
+}
+
+// Errors of this package, for errors.Is.
+var (
+	// ErrForbidden says that the role or the mail's class does not allow the act. For a dangerous class Ask is the way.
+	ErrForbidden = errors.New("acts: not allowed")
+	// ErrNotFound says that there is no such mail, receipt or permission, or none that this actor may know of.
+	ErrNotFound = errors.New("acts: there is nothing with this id")
+	// ErrState says that it is too late: the mail is gone, expired, or has left already.
+	ErrState = errors.New("acts: not possible any more")
+	// ErrInvalid says that what was asked for makes no sense as it stands, such as a bulk act without any restriction.
+	ErrInvalid = errors.New("acts: not a valid request")
+)
+
+// Options of a release.
+type Options struct {
+	Allow bool // let the sender's mail to these recipients through from now on, narrowly and for a while
+	Now   bool // without the time in which it can be undone; for commands
+}
+
+// Receipt is what was done, and until when it can be undone.
+type Receipt struct {
+	ID        string
+	Act       string // release | delete | report-spam | ask | bulk.release | bulk.delete
+	Mails     []string
+	Rcpts     []mail.Address // for whom, of one mail
+	At        time.Time
+	UndoUntil time.Time          // zero: it cannot be undone
+	Undone    bool               // it was
+	Changed   bool               // false: it had been done before
+	Allowed   []reputation.Allow // permissions that were made
+	Learned   string             // ham | spam | "": nothing
+	NotDone   []string           // what could not be done beside the act itself ("learning: …"), in English
+	Failed    map[string]string  // of a bulk: mails that were not changed, and why
+}
+
+// Similar mails are held for the same person for the same reason as another.
+type Similar struct {
+	IDs    []string // newest first, without the mail itself
+	From   string   // the sender they share
+	Rule   string   // the rule or class they share
+	More   bool     // there are more than IDs
+	Reason string   // sender-and-rule | sender
+}
+
+// BulkQuery says which held mails a bulk act is about. At least one field must restrict.
+type BulkQuery struct {
+	Act          string // release | delete
+	Rule         string // id of the rule that decided, or its file:line
+	From         string // a whole address, a domain, or a part of the sender
+	Rcpt         string
+	Subject      string
+	Class        string
+	Since, Until time.Time
+	IDs          []string // exactly these, as somebody selected them
+}
+
+// Plan is what a bulk act would do. It names the mails, so that Bulk does what was looked at and nothing that came since.
+type Plan struct {
+	ID       string
+	Query    BulkQuery
+	Count    int
+	Octets   int64
+	Classes  map[string]int
+	Senders  map[string]int // the most frequent ones
+	Samples  []Sample
+	Excluded []Sample // dangerous ones, which nobody releases in bulk
+	Dangers  int      // how many are excluded; Excluded holds the first
+	More     bool     // more match than one bulk act may take
+	Expires  time.Time
+}
+
+// Sample is one mail in a plan.
+type Sample struct {
+	ID, From, Subject, Class string
+	Rcpts                    []string
+	Time                     time.Time
+}
+
+// Progress says how far a bulk act has come.
+type Progress struct {
+	ID            string
+	Act           string
+	State         string // running | done | undoing | undone
+	Total, Done   int
+	Failed        int
+	Started, Last time.Time
+}
