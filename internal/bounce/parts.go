@@ -26,14 +26,14 @@ type partFunc func(kind, encoding string, body []byte)
 func (r *Report) people(part partFunc) {
 	var all []string
 	for _, lang := range r.langs() {
-		all = append(all, strings.Join(r.sentences(lang), "\r\n"))
+		all = append(all, strings.Join(r.sentences(lang), "\n")+"\n")
 	}
-	body := []byte(strings.Join(all, "\r\n\r\n----------------------------------------\r\n\r\n") + "\r\n")
+	body := []byte(strings.ReplaceAll(strings.Join(all, "\n----------------------------------------\n\n"), "\n", "\r\n"))
 	if plain(body) {
 		part("text/plain; charset=us-ascii", "7bit", body)
 		return
 	}
-	part("text/plain; charset=utf-8", "base64", base64Lines(body))
+	part("text/plain; charset=utf-8", "base64", text.Base64(body))
 }
 
 func (r *Report) sentences(lang text.Lang) []string {
@@ -79,11 +79,20 @@ func (r *Report) why(c Rcpt) string {
 	return "other"
 }
 
+// when writes a time as it is read, with the day of the week and the zone.
 func when(t time.Time, lang text.Lang) string {
-	if lang == text.Ja {
-		return fmt.Sprintf("%s（%s）%s", t.Format("2006年1月2日"), []string{"日", "月", "火", "水", "木", "金", "土"}[t.Weekday()], t.Format("15時04分 -0700"))
+	_, offset := t.Zone()
+	zone := "UTC"
+	switch {
+	case offset == 9*60*60 && lang == text.Ja:
+		zone = "日本時間"
+	case offset != 0:
+		zone += t.Format("-07:00")
 	}
-	return t.Format("Monday, 2 January 2006, 15:04 -0700")
+	if lang == text.Ja {
+		return fmt.Sprintf("%s（%s）%s（%s）", t.Format("2006年1月2日"), []string{"日", "月", "火", "水", "木", "金", "土"}[t.Weekday()], t.Format("15時04分"), zone)
+	}
+	return t.Format("Monday, 2 January 2006, 15:04") + " (" + zone + ")"
 }
 
 // status writes the part for programs (RFC 3464 section 2).
@@ -120,7 +129,7 @@ func (r *Report) status(part partFunc) {
 		}
 	}
 	if r.UTF8 {
-		part("message/global-delivery-status", "base64", base64Lines(b.Bytes()))
+		part("message/global-delivery-status", "base64", text.Base64(b.Bytes()))
 		return
 	}
 	part("message/delivery-status", "7bit", b.Bytes())
@@ -158,11 +167,11 @@ func (r *Report) original(part partFunc) {
 	h := originalHeader(r.Message, r.Hostname)
 	switch {
 	case r.UTF8:
-		part("message/global-headers", "base64", base64Lines(h))
+		part("message/global-headers", "base64", text.Base64(h))
 	case plain(h):
 		part("text/rfc822-headers", "7bit", h)
 	default:
-		part("text/rfc822-headers", "base64", base64Lines(h))
+		part("text/rfc822-headers", "base64", text.Base64(h))
 	}
 }
 

@@ -2,10 +2,8 @@ package bounce
 
 import (
 	"bytes"
-	"encoding/base64"
 	"fmt"
 	"hash/fnv"
-	"mime"
 	"strings"
 	"time"
 
@@ -94,8 +92,9 @@ func (r *Report) header(b *bytes.Buffer, boundary string) {
 	if isASCII([]byte(name)) {
 		name = `"` + name + `"`
 	}
-	fmt.Fprintf(b, "From: %s\r\n\t<%s>\r\nTo: <%s>\r\n", encoded(name), r.From, r.To)
-	fmt.Fprintf(b, "Subject: %s\r\n", encoded(strings.Join(subject, " / ")))
+	b.WriteString(text.Field("From", name, "<"+r.From+">"))
+	fmt.Fprintf(b, "To: <%s>\r\n", r.To)
+	b.WriteString(text.Field("Subject", strings.Join(subject, " / "), ""))
 	fmt.Fprintf(b, "Date: %s\r\nMessage-ID: <%s@%s>\r\n", date(r.Now), r.ID, r.Hostname)
 	// The original's Message-ID is put in only when it is one: it is what a client wrote.
 	if id := r.Message.MessageID; isMessageID(id) {
@@ -120,11 +119,6 @@ func isMessageID(s string) bool {
 	}) < 0
 }
 
-// encoded gives text for a header field, folded: words of RFC 2047 where it is not ASCII.
-func encoded(s string) string {
-	return strings.ReplaceAll(mime.BEncoding.Encode("utf-8", s), "?= =?", "?=\r\n\t=?")
-}
-
 func date(t time.Time) string { return t.Format("Mon, 2 Jan 2006 15:04:05 -0700") }
 
 func isASCII(b []byte) bool {
@@ -134,16 +128,4 @@ func isASCII(b []byte) bool {
 		}
 	}
 	return true
-}
-
-// base64Lines encodes with line ends after 76 characters (RFC 2045 section 6.8).
-func base64Lines(b []byte) []byte {
-	enc := base64.StdEncoding.EncodeToString(b)
-	var out bytes.Buffer
-	for len(enc) > 76 {
-		out.WriteString(enc[:76] + "\r\n")
-		enc = enc[76:]
-	}
-	out.WriteString(enc)
-	return out.Bytes()
 }

@@ -203,7 +203,7 @@ func TestReport(t *testing.T) {
 	}
 	for _, want := range []string{
 		"mx.example.jp のメール配送システムです。", "件名：「請求書」", "この宛先のアドレスは見つかりませんでした。", "There is no such address.",
-		"番号 d4j0 をお知らせください", "2026年11月20日（金）14時32分", "y@example.jp", "handed to the recipient's mail server in time",
+		"番号 d4j0 をお知らせください", "2026年11月20日（金）14時32分", "y@example.jp", "Delivery was tried until the time was up",
 	} {
 		if !strings.Contains(p.people, want) {
 			t.Errorf("no %q in\n%s", want, p.people)
@@ -219,7 +219,7 @@ func TestReportInEnglish(t *testing.T) {
 		r.Rcpts[i].Own = false
 	}
 	p := check(t, r.Bytes(), false)
-	if p.encodings[0] != "7bit" || strings.Contains(p.people, "メール") || !strings.Contains(p.people, "until Wednesday, 25 November 2026, 14:32 +0900") {
+	if p.encodings[0] != "7bit" || strings.Contains(p.people, "メール") || !strings.Contains(p.people, "by Wednesday, 25 November 2026, 14:32 (UTC+09:00)") {
 		t.Errorf("%s: %s", p.encodings[0], p.people)
 	}
 	if p.perRcpt[0].Get("Action") != "delayed" || p.perRcpt[0].Get("Will-Retry-Until") != "Wed, 25 Nov 2026 14:32:00 +0900" {
