@@ -215,8 +215,16 @@ func recipientStatus(cfg *config.Config, d *recipients.Directory) []recipients.S
 	}
 	for i := range all {
 		for _, l := range last {
-			if l.Source == all[i].Source && all[i].Error == "" {
+			if l.Source != all[i].Source {
+				continue
+			}
+			if all[i].Error == "" {
 				all[i].Error = l.Error
+			}
+			for _, f := range l.Forward {
+				if !slices.Contains(all[i].Forward, f) {
+					all[i].Forward = append(all[i].Forward, f)
+				}
 			}
 		}
 	}

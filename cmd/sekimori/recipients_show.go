@@ -84,6 +84,9 @@ func (a *app) showRecipient(cfg *config.Config, r shownRecipient) error {
 		line("quarantine of", joinAddresses(r.Mailboxes, ", "))
 	}
 	line("language", r.Lang)
+	for _, n := range r.Notes {
+		line("~/.forward", n)
+	}
 	if r.Place != nil {
 		line("kept in", r.Place.Source+": "+r.Place.Words(time.Now()))
 	} else {
@@ -114,6 +117,12 @@ func (a *app) checkRecipients(cfg *config.Config) error {
 	defer func() { _ = d.Close() }()
 	for _, s := range recipientStatus(cfg, d) {
 		fmt.Fprintf(a.out, "recipients of %s: %s: %s\n", strings.Join(s.Domains, ", "), s.Source, s.Words(time.Now()))
+		if s.Source == "unix" && len(cfg.Recipients.ForwardHomes) == 0 {
+			fmt.Fprintln(a.out, "note: no ~/.forward is read, so that a mail belongs to the account alone; recipients.forward_homes = [\"/home\"] follows them")
+		}
+		for _, problem := range s.Forward {
+			fmt.Fprintln(a.out, "warning:", problem)
+		}
 		for _, name := range s.Accepts {
 			fmt.Fprintf(a.out, "warning: the backend of %s accepts every address, so callout cannot tell who exists: every recipient is accepted\n", name)
 		}

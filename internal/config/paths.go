@@ -35,6 +35,7 @@ func (c *Config) Paths() Paths {
 		}
 	}
 	p.Trees = append(p.Trees, c.RulesDir)
+	p.Trees = append(p.Trees, c.Recipients.ForwardHomes...)
 	p.Write = append(p.Write, c.DataDir)
 	p.Write = append(p.Write, maildirs([]Backend{{URL: c.Journal.Backend}, c.Bounce.Backend})...)
 	p.Read, p.Trees, p.Write = absolute(p.Read), absolute(p.Trees), absolute(p.Write)

@@ -9,6 +9,8 @@ type Recipients struct {
 	Lookups       int      `toml:"lookups"`        // questions at one time, to each place; default 8
 	UnknownFor    Duration `toml:"unknown_for"`    // how long an "unknown" is remembered; default 1m
 	KnownFor      Duration `toml:"known_for"`      // how long what a backend accepted answers while it is away; default 7d
+	// ForwardHomes are directories with homes: the ~/.forward of accounts beneath them is followed. Empty: none is read.
+	ForwardHomes []string `toml:"forward_homes"`
 }
 
 func defaultRecipients() Recipients {

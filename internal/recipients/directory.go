@@ -36,8 +36,8 @@ type Options struct {
 	Open func(cfg *config.Config, kind, name string) (Source, Timing, error)
 	// Asker asks backends, for callout; nil: they are never reached.
 	Asker Asker
-	// Accounts looks an account up for unix; nil: getent(1).
-	Accounts func(ctx context.Context, name string) (bool, error)
+	// Accounts looks an account up for unix, and gives nil for none; nil: getent(1).
+	Accounts func(ctx context.Context, name string) (*Account, error)
 	// Dir is where copies are kept; "": they are not.
 	Dir string
 	// ReadOnly leaves Dir as it is, for commands beside a running serve.

@@ -47,6 +47,7 @@ func (d *Directory) Find(ctx context.Context, a mail.Address) Resolution {
 		r.Result = Internal
 	}
 	d.follow(&r, m.at, m.rec)
+	d.followAccounts(ctx, &r, m)
 	return r
 }
 
@@ -148,8 +149,11 @@ func (d *Directory) follow(r *Resolution, at mail.Address, rec record) {
 	for len(todo) > 0 && len(seen) <= maxFollow && len(owners) <= maxOwners {
 		s := todo[0]
 		todo = todo[1:]
-		if len(s.rec.targets) == 0 {
+		r.Notes = append(r.Notes, s.rec.notes...)
+		if len(s.rec.targets) == 0 || s.rec.keeps {
 			d.own(r, s, owners)
+		}
+		if len(s.rec.targets) == 0 {
 			continue
 		}
 		if deep = s.depth >= maxDepth; deep {

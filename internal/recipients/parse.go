@@ -205,8 +205,13 @@ func (p *parser) targets(n, column int, s string, r *record) {
 // cutTarget returns the first target without its quotes, and how long it is with them.
 func cutTarget(s string) (word string, used int) {
 	if s[0] == '"' {
-		if i := strings.IndexByte(s[1:], '"'); i >= 0 {
-			return s[1 : i+1], i + 2
+		for i := 1; i < len(s); i++ {
+			switch s[i] {
+			case '\\': // "|command \"a, b\"" is one
+				i++
+			case '"':
+				return s[1:i], i + 1
+			}
 		}
 	}
 	if s[0] == '|' { // a command that is not quoted goes to the next comma

@@ -38,6 +38,8 @@ type Resolution struct {
 	Source string         `json:"source,omitempty"` // who said so: "any", "file:PATH", "ldap:NAME", "aliases:PATH", "always open"
 	Lang   string         `json:"lang,omitempty"`   // of the person, when known
 	Why    string         `json:"why,omitempty"`    // of NotNow, and of Unknown where it rests on a copy
+	// Notes are what of a ~/.forward on the way was passed over, or why it was not read. For people.
+	Notes []string `json:"notes,omitempty"`
 
 	asked bool // somebody outside was asked
 	place place
@@ -59,6 +61,7 @@ type Status struct {
 	Accepts []string  `json:"accepts,omitempty"` // callout: the domains for which the backend accepts every address
 	// Problems are what the last full list held but could not be understood, and what changes since then added.
 	Problems []string `json:"problems,omitempty"`
+	Forward  []string `json:"forward,omitempty"` // unix: which ~/.forward, or directory of homes, could not be read, and why
 }
 
 // record is what a place has about one address.
@@ -68,6 +71,8 @@ type record struct {
 	internal bool
 	refused  bool // an alias file says error: there is no such address, whatever else may match
 	lang     string
+	keeps    bool     // mail to targets belongs to the address itself as well
+	notes    []string // of a ~/.forward
 }
 
 // verdict is a place's answer to a question.

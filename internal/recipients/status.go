@@ -57,6 +57,9 @@ func (s Status) Words(now time.Time) string {
 	if n := len(s.Problems); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d values not understood, the first: %s", n, s.Problems[0]))
 	}
+	if n := len(s.Forward); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d times ~/.forward could not be read, the first: %s", n, s.Forward[0]))
+	}
 	if s.Error != "" {
 		parts = append(parts, "last error: "+s.Error)
 	}

@@ -18,9 +18,12 @@ func TestUnix(t *testing.T) {
 		service := map[string]bool{"root": true, "aduser": true, "other": true}
 		var broken error
 		asked := 0
-		d := directory(t, Options{Accounts: func(_ context.Context, name string) (bool, error) {
+		d := directory(t, Options{Accounts: func(_ context.Context, name string) (*Account, error) {
 			asked++
-			return service[name], broken
+			if !service[name] || broken != nil {
+				return nil, broken
+			}
+			return &Account{Name: name}, nil
 		}}, config.Domain{Names: []string{"example.jp"}, Recipients: "unix"})
 		d.places[0].(*unixPlace).local = func(name string) bool { return name == "root" }
 		find := func(want string) {
@@ -60,7 +63,7 @@ func TestGetent(t *testing.T) {
 		t.Skip("no getent on PATH")
 	}
 	for name, want := range map[string]bool{"root": true, "0": false, "no-such-user-here": false, "-s": false, "--help": false} {
-		if got, err := getent(t.Context(), name); err != nil || got != want {
+		if got, err := getent(t.Context(), name); err != nil || (got != nil) != want {
 			t.Errorf("%s: %v %v", name, got, err)
 		}
 	}
