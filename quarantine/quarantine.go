@@ -34,6 +34,14 @@ type Held struct {
 	Body         mail.Content `json:"-"` // the mail as it came in, without what is never relayed
 	// Owners says, by Key, for those of Rcpts that stand for others (aliases, groups), whose the mail is.
 	Owners map[string][]mail.Address `json:",omitempty"`
+
+	FromName    string            `json:",omitempty"` // the display name in From, decoded
+	Confirmed   bool              `json:",omitempty"` // the domain in From was confirmed (DMARC passed)
+	Attachments []string          `json:",omitempty"` // decoded names, at most MaxNames
+	Attached    int               `json:",omitempty"` // how many there are
+	Describe    map[string]string `json:",omitempty"` // the deciding rule's text for people, by language
+	Final       bool              `json:",omitempty"` // a rule decided, not the sum
+	Limit       float64           `json:",omitempty"` // the threshold that the score reached
 }
 
 // Errors of this package, for errors.Is.

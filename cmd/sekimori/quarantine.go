@@ -231,13 +231,8 @@ func (c quarantineShowCmd) print(a *app, i quarantine.Item) {
 	}
 	fmt.Fprintf(w, "Subject\t%s\nSize\t%d octets\n", text.Clean(i.Subject, 200), i.Size)
 	_ = w.Flush()
-	v := mail.Verdict{Action: mail.Hold, Class: i.Class, Score: i.Score, Counted: i.Reasons, Degraded: i.Degraded}
-	v.RuleID, v.Rule, _ = strings.Cut(strings.TrimSuffix(i.Rule, ")"), " (")
-	if len(i.Rcpts) > 0 {
-		v.Rcpt = i.Rcpts[0]
-	}
 	fmt.Fprintln(a.out)
-	for _, line := range text.Report(v, text.Lang(c.Lang)) {
+	for _, line := range text.Report(i.Verdict(), text.Lang(c.Lang)) {
 		fmt.Fprintln(a.out, line)
 	}
 }

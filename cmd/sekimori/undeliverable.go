@@ -31,8 +31,9 @@ func (s *server) undeliverable(ctx context.Context, f relay.Failure) (relay.Fate
 		EightBit: f.Entry.EightBit, UTF8: f.Entry.UTF8, Body: mail.Content{content},
 	}
 	if len(m.From) > 0 {
-		h.HeaderFrom = m.From[0].Raw
+		h.HeaderFrom, h.FromName = m.From[0].Raw, m.From[0].Name
 	}
+	h.Attachments, h.Attached = m.FileNames(quarantine.MaxNames)
 	for _, r := range f.Rcpts {
 		h.Rcpts = append(h.Rcpts, r.Addr)
 		h.Reasons = append(h.Reasons, mail.Counted{Name: "UNDELIVERABLE", Evidence: []mail.Evidence{

@@ -38,6 +38,8 @@ var may = map[string][]string{
 	"internal/ledger":        {"internal/disk"},
 	"internal/bounce":        {"internal/mime"},
 	"internal/recipients":    {"internal/config"},
+	"internal/people":        {"internal/config", "internal/recipients", "internal/store"},
+	"quarantine/digest":      {"quarantine", "internal/people", "internal/config", "internal/store", "internal/mime"},
 	"internal/relay":         {"internal/disk", "internal/spool", "internal/config", "internal/dns", "internal/ledger"},
 	"internal/front":         {"internal/recipients", "internal/gate", "internal/relay", "quarantine", "internal/spool", "internal/config", "internal/mime", "internal/dns"},
 }
@@ -45,7 +47,7 @@ var may = map[string][]string{
 // owners says who may import a library, by its import path or a prefix of it.
 var owners = map[string][]string{
 	"github.com/emersion/go-smtp":          {"internal/front", "internal/relay"},
-	"github.com/emersion/go-msgauth":       {"filters", "quarantine"},
+	"github.com/emersion/go-msgauth":       {"filters", "quarantine/digest"},
 	"github.com/miekg/dns":                 {"internal/dns"},
 	"blitiri.com.ar/go/spf":                {"filters"},
 	"github.com/oschwald/geoip2-golang":    {"filters"},

@@ -156,18 +156,16 @@ func (d *disposal) hold(ctx context.Context, b *batch) error {
 	ctx, stop := context.WithTimeout(ctx, holdWait)
 	defer stop()
 	tx, v := d.tx, b.verdict
-	var from string
-	if len(tx.message.From) > 0 {
-		from = tx.message.From[0].Addr.String()
-	}
 	rcpts := d.addresses(b.at)
-	err := d.s.opts.Keeper.Hold(ctx, Held{
+	h := Held{
 		ID: d.nextID(), Class: b.class, From: tx.from, Rcpts: rcpts, Subject: tx.message.Subject,
-		HeaderFrom: from, Time: d.s.now(), Size: int64(len(b.trace)) + d.content.Len(), Score: v.Score, Rule: ruleName(&v),
+		Time: d.s.now(), Size: int64(len(b.trace)) + d.content.Len(), Score: v.Score, Rule: ruleName(&v),
 		Reasons: v.Counted, Degraded: v.Degraded, Client: clientText(tx.who(d.w)), Helo: tx.who(d.w).Helo,
 		EightBit: d.eight, UTF8: tx.params.UTF8, Trace: b.trace, Body: d.content,
 		Owners: tx.ownersOf(rcpts),
-	})
+	}
+	h.show(tx.message, &v, d.origin)
+	err := d.s.opts.Keeper.Hold(ctx, h)
 	if err == nil {
 		d.kept += len(b.at)
 		d.mark(b.at, endHeld)

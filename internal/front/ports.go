@@ -161,6 +161,14 @@ type Held struct {
 	Trace      []byte
 	Body       mail.Content
 	Owners     map[string][]mail.Address // by Key of a recipient that stands for others: whose the mail is
+
+	FromName    string
+	Confirmed   bool
+	Attachments []string
+	Attached    int
+	Describe    map[string]string
+	Final       bool
+	Limit       float64
 }
 
 // Keeper is the quarantine.

@@ -118,3 +118,22 @@ func (c Content) Bytes() []byte {
 	}
 	return b
 }
+
+// FileNames returns the names of the files that the message carries, at most so many and each at most 200 octets long, and how
+// many there are. Pictures that stand in the text are no files.
+func (m *Message) FileNames(most int) (names []string, count int) {
+	for i := range m.Parts {
+		p := &m.Parts[i]
+		if p.Name == "" && !p.Attached || !p.Attached && strings.HasPrefix(p.Type, "image/") {
+			continue
+		}
+		count++
+		if name := p.Name; len(names) < most {
+			if len(name) > 200 {
+				name = strings.ToValidUTF8(name[:200], "")
+			}
+			names = append(names, name)
+		}
+	}
+	return names, count
+}
