@@ -3,20 +3,16 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/rs/xid"
 
 	"sekimori/internal/config"
-	"sekimori/internal/mail"
 	"sekimori/internal/relay"
-	"sekimori/internal/text"
 )
 
 const (
@@ -97,7 +93,7 @@ func (a *alerter) look(ctx context.Context, standing map[string]string) {
 	}
 	slices.Sort(begun)
 	slices.Sort(over)
-	if err := a.send(ctx, a.mail(now, begun, over, standing)); err != nil {
+	if err := a.send(ctx, alertMail(a.cfg(), "alert-"+xid.New().String(), now, begun, over, standing)); err != nil {
 		a.fail(err)
 		return
 	}
@@ -112,39 +108,6 @@ func (a *alerter) look(ctx context.Context, standing map[string]string) {
 	if err != nil {
 		a.fail(err)
 	}
-}
-
-// mail makes the alert: from nobody, so that nothing answers it.
-func (a *alerter) mail(now time.Time, begun, over []string, standing map[string]string) relay.Envelope {
-	var b strings.Builder
-	cfg := a.cfg()
-	id := "alert-" + xid.New().String()
-	fmt.Fprintf(&b, "From: Sekimori <postmaster@%s>\r\nTo: %s\r\n", cfg.Hostname, strings.Join(cfg.Alert.Mail, ", "))
-	fmt.Fprintf(&b, "Subject: [Sekimori] %s: %s\r\n", cfg.Hostname, strings.Join(slices.Concat(begun, over), ", "))
-	fmt.Fprintf(&b, "Date: %s\r\nMessage-ID: <%s@%s>\r\nAuto-Submitted: auto-generated\r\n", now.Format(time.RFC1123Z), id, cfg.Hostname)
-	b.WriteString("MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n")
-	for _, lang := range []text.Lang{text.Ja, text.En} {
-		if only := cfg.Alert.Lang; only != "" && only != string(lang) {
-			continue
-		}
-		if len(begun) > 0 {
-			fmt.Fprintf(&b, "%s\r\n", text.Fill("alert.begun", lang, mail.Evidence{Key: "host", Value: cfg.Hostname}))
-			for _, c := range begun {
-				fmt.Fprintf(&b, "  %s: %s\r\n", c, text.Clean(standing[c], 500))
-			}
-		}
-		if len(over) > 0 {
-			fmt.Fprintf(&b, "%s\r\n  %s\r\n", text.Fill("alert.over", lang, mail.Evidence{Key: "host", Value: cfg.Hostname}), strings.Join(over, "\r\n  "))
-		}
-		fmt.Fprintf(&b, "%s\r\n\r\n", text.Fill("alert.more", lang))
-	}
-	env := relay.Envelope{ID: id, Content: mail.Content{[]byte(b.String())}, EightBit: true, Lane: relay.LaneOutbound}
-	for _, s := range cfg.Alert.Mail {
-		if to, err := mail.ParseAddress(s, false); err == nil {
-			env.Rcpts = append(env.Rcpts, to)
-		}
-	}
-	return env
 }
 
 // all returns the standing warnings by cause.

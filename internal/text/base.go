@@ -75,9 +75,13 @@ var baseTexts = []Entry{
 	{"looking.dmarc", "差出人が本物かどうか", "whether the sender is genuine"},
 	{"looking.bayes", "件名や本文の言葉づかい", "the wording of the mail"},
 
-	{"alert.begun", "{host}で、管理者の方にお知らせすべき状態になりました。", "Something on {host} needs an administrator:"},
-	{"alert.over", "{host}で、次の状態は解消しました。", "These are over on {host}:"},
-	{"alert.more", "詳しくは sekimori check、sekimori queue check、ログをご覧ください。同じ原因については、15分に1通までお送りします。", "For more: sekimori check, sekimori queue check, and the log. One cause is mailed at most once in 15 minutes."},
+	{"alert.begun", "{host} で、次の点について確認が必要です。", "These need a look on {host}:"},
+	{"alert.over", "{host} で、次の状態は解消しました。対応は必要ありません。", "These are over on {host}; nothing needs to be done:"},
+	{"alert.detail", "詳細：{detail}", "In detail: {detail}"},
+	{"alert.subject.begun", "要確認：{what}", "Needs a look: {what}"},
+	{"alert.subject.over", "解消：{what}", "Over: {what}"},
+	{"alert.subject.more", "{what}（ほか{n}件）", "{what} (and {n} more)"},
+	{"alert.more", "現在の状態は、{host} で sekimori check または sekimori queue check を実行するか、状態ページでご覧いただけます。\n同じ原因についてのお知らせは、15分に1通までです。", "To see how it stands now, run sekimori check or sekimori queue check on {host}, or open the status page.\nOne cause is mailed at most once in 15 minutes."},
 
 	{"explain.nothing", "特に問題は見つかりませんでした。", "Nothing was found against this mail."},
 	{"explain.unsure", "なお、次の点は確認できませんでした：{what}。", "These could not be looked at: {what}."},
