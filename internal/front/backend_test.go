@@ -3,6 +3,7 @@ package front
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net"
@@ -18,11 +19,11 @@ import (
 
 // scripted is a mail server that says what its script tells it to, and otherwise takes everything. Lines of the script:
 //
-//	offers WORD …         what EHLO lists beside 8BITMIME
+//	offers WORD,…         what EHLO lists beside 8BITMIME; AUTH PLAIN LOGIN takes the user gate with the password "open sesame"
 //	connect TEXT          the connection is refused
 //	VERB [TEXT ]=> ANSWER VERB is banner, a command, or "." for the end of the mail; TEXT must stand in the command (for
-//	                      "." with LMTP: in the recipient). The answers !drop, !hang, and "!wait 40s ANSWER"; "VERB *N" says it
-//	                      N times only.
+//	                      "." with LMTP: in the recipient). The answers !drop, !hang, and "!wait 40s ANSWER"; a 421 ends the
+//	                      connection; "VERB *N" says it N times only.
 type scripted struct {
 	t    *testing.T
 	name string
@@ -147,7 +148,7 @@ func (c *scriptedConn) say(answer, usual string) bool {
 		return false
 	}
 	_, err := io.WriteString(c.nc, answer+"\r\n")
-	return err == nil
+	return err == nil && !strings.HasPrefix(answer, "421")
 }
 
 func (c *scriptedConn) serve() {
@@ -193,11 +194,22 @@ func (c *scriptedConn) command(verb, arg, answer string) bool {
 		}
 		return c.say(answer, "354 go on") && (answer != "" || c.data())
 	case "BDAT":
+		if answer == "!drop" || answer == "!hang" {
+			return c.say(answer, "")
+		}
 		n, _ := strconv.Atoi(strings.Fields(arg)[0])
 		if _, err := io.CopyN(io.Discard, c.r, int64(n)); err != nil {
 			return false
 		}
+		if answer != "" {
+			return c.say(answer, "")
+		}
 		return c.end()
+	case "AUTH":
+		if answer != "" {
+			return c.say(answer, "")
+		}
+		return c.login(arg)
 	case "RSET":
 		return c.say(answer, "250 ok")
 	case "QUIT":
@@ -205,6 +217,38 @@ func (c *scriptedConn) command(verb, arg, answer string) bool {
 		return false
 	}
 	return c.say(answer, "500 what")
+}
+
+// login is AUTH PLAIN and AUTH LOGIN (RFC 4954).
+func (c *scriptedConn) login(arg string) bool {
+	mechanism, first, _ := strings.Cut(arg, " ")
+	said := []string{first}
+	if mechanism == "LOGIN" {
+		said = nil
+		for _, ask := range []string{"VXNlcm5hbWU6", "UGFzc3dvcmQ6"} {
+			if !c.say("334 "+ask, "") {
+				return false
+			}
+			line, err := c.r.ReadString('\n')
+			if err != nil {
+				return false
+			}
+			said = append(said, strings.TrimSuffix(line, "\r\n"))
+		}
+	}
+	var clear []string
+	for _, s := range said {
+		b, err := base64.StdEncoding.DecodeString(s)
+		if err != nil {
+			return c.say("501 5.5.2 that is not base64", "")
+		}
+		clear = append(clear, string(b))
+	}
+	switch mechanism + " " + strings.Join(clear, "\x00") {
+	case "PLAIN \x00gate\x00open sesame", "LOGIN gate\x00open sesame":
+		return c.say("235 2.7.0 you are in", "")
+	}
+	return c.say("535 5.7.8 wrong name or password", "")
 }
 
 func inAngles(arg string) string {

@@ -27,7 +27,7 @@ import (
 // TestDelivery runs the scenarios of testdata/relay: a client, the front, the relay, the spool and the ledger as they are, and
 // backends that follow a script, in one world with a clock of its own. A file has these parts:
 //
-//	-- backends -- "NAME SCHEME DOMAIN [priority=N] [weight=N] [max=N]"; several lines may name one domain
+//	-- backends -- "NAME SCHEME DOMAIN [priority=N] [weight=N] [max=N] [auth=USER]"; several lines may name one domain
 //	-- NAME --     the script of a backend; see scripted
 //	-- gate --     as in testdata/flow
 //	-- config --   "on_backend_down DOMAIN defer", "chunking", "budget 15s"
@@ -35,9 +35,10 @@ import (
 //	               ("ID STATE local=status …", "empty"); "H NAME: VERB N" says how often a backend has
 //	               heard a command so far; "B NAME: LINE" changes a script ("clear" ends it); "D: N" sets the
 //	               free octets of the disk; "W: 15s" says how long the client has waited since the last W; "N: " begins a
-//	               new connection
+//	               new connection in the place of the last one, "N NAME: " one beside those that stand, "@ NAME: " goes back to it
 //	-- want --     in the end: "NAME <FROM> -> RCPTS" for every mail that a backend has, "held:CLASS ID -> RCPTS", "failed RCPT
-//	               REPLY" (after the acknowledgement), "queue: …", "duplicates: N", and "NAME said VERB: N"
+//	               REPLY" (after the acknowledgement), "queue: …", "duplicates: N", "NAME said VERB: N",
+//	               and "NAME peak: N" for its connections at one time
 func TestDelivery(t *testing.T) {
 	paths, err := filepath.Glob("../../testdata/relay/*.txtar")
 	if err != nil || len(paths) < 20 {
@@ -107,6 +108,8 @@ func (d *delivery) configure(parts map[string]string) {
 				s.conf.Weight = n
 			case "max":
 				s.conf.MaxConnections = n
+			case "auth":
+				s.conf.Auth = config.BackendAuth{User: value, Password: "open sesame", AllowCleartext: true}
 			}
 		}
 		s.conf.Chunking = strings.Contains(parts["config"], "chunking")
@@ -229,6 +232,13 @@ func (d *delivery) open(dir string) func() {
 
 func (d *delivery) talk(text string) {
 	c := d.dial("192.0.2.1")
+	at, all := "", map[string]*client{"": c}
+	defer func() {
+		for _, c := range all {
+			_ = c.conn.Close()
+		}
+		synctest.Wait()
+	}()
 	d.waited = time.Now()
 	for line := range flowLines(text) {
 		key, value, _ := strings.Cut(line, ":")
@@ -246,6 +256,15 @@ func (d *delivery) talk(text string) {
 		case key == "N":
 			_ = c.conn.Close()
 			c = d.dial("192.0.2.1")
+			all[at] = c
+		case strings.HasPrefix(key, "N "):
+			at, c = key[2:], d.dial("192.0.2.1")
+			all[at] = c
+		case strings.HasPrefix(key, "@ "):
+			at = key[2:]
+			if c = all[at]; c == nil {
+				d.t.Fatalf("run: %q is no connection", at)
+			}
 		case key == "T":
 			wait, err := time.ParseDuration(value)
 			if err != nil {
@@ -280,8 +299,6 @@ func (d *delivery) talk(text string) {
 			d.t.Fatalf("run: %q", line)
 		}
 	}
-	_ = c.conn.Close()
-	synctest.Wait()
 }
 
 // mail says everything up to the final dot; the banner is read when it has not been.
@@ -355,6 +372,15 @@ func (d *delivery) want(text string) {
 			if have := d.saidBy(name, verb); fmt.Sprint(have) != n {
 				d.t.Errorf("%s has heard %s %d times, want %s", name, verb, have, n)
 			}
+			continue
+		}
+		if name, n, ok := strings.Cut(line, " peak: "); ok {
+			s := d.backends[name]
+			s.mu.Lock()
+			if fmt.Sprint(s.peak) != n {
+				d.t.Errorf("%s had %d connections at one time, want %s", name, s.peak, n)
+			}
+			s.mu.Unlock()
 			continue
 		}
 		want = append(want, line)

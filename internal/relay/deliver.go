@@ -225,6 +225,7 @@ func (p *parcel) taken(s *set, res result) ([]Answer, error) {
 		p.discard()
 		return nil, err
 	}
+	p.r.queue.avoid(p.e.ID, p.lostBy)
 	p.r.queue.add(p.e.ID, p.r.way(&p.e), next, res.fault == unwell && !s.alive())
 	return p.told(), nil
 }

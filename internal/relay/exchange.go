@@ -18,6 +18,7 @@ type job struct {
 	size           int64
 	eightBit, utf8 bool
 	client         mail.Client
+	avoid          string // URL of the backend to be asked last
 	// beforeData, when not nil, is called when some recipients were accepted and others were not, before the first octet of
 	// the mail is sent: it makes the others safe. When it fails nothing is sent.
 	beforeData func([]answer) error

@@ -30,8 +30,9 @@ type way struct {
 type item struct {
 	id     string
 	next   time.Time
-	unwell bool // it waits for a backend to come back to life
-	again  bool // asked for while it was being tried
+	unwell bool   // it waits for a backend to come back to life
+	again  bool   // asked for while it was being tried
+	avoid  string // the backend that lost it, which the next try asks last
 	lane   *lane
 	index  int // in the lane's heap; -1 while it is being tried or in flight
 }
@@ -202,6 +203,23 @@ func (it *item) now() {
 	}
 	it.next = time.Time{}
 	heap.Fix(&it.lane.waiting, it.index)
+}
+
+// avoid notes the backend that the next try of an entry asks after the others; "" for none.
+func (q *queue) avoid(id, backend string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.item(id).avoid = backend
+}
+
+// avoided returns what avoid has noted.
+func (q *queue) avoided(id string) string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if it := q.items[id]; it != nil {
+		return it.avoid
+	}
+	return ""
 }
 
 // counts returns how many mails are in the queue, and how many of them in flight.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -257,6 +258,9 @@ func (r *Relay) Close(ctx context.Context) error {
 func (r *Relay) try(ctx context.Context, s *set, j *job, end time.Time) result {
 	res := result{fault: unwell, err: errDead}
 	list := s.order(r.o.Rand)
+	if k := slices.IndexFunc(list, func(b backend) bool { return b.name() == j.avoid }); k >= 0 {
+		list = append(slices.Delete(slices.Clone(list), k, k+1), list[k])
+	}
 	for i, b := range list {
 		before := end
 		switch left := len(list) - i; {

@@ -116,7 +116,7 @@ func (b *smtpBackend) unsent(c *client, x *exchange) result {
 	switch {
 	case errors.Is(x.err, errAborted):
 		res.fault = aborted
-	case isLogin(x.err), errors.As(x.err, &step) && step.err != nil && !x.intact:
+	case refusedLogin(x.err), errors.As(x.err, &step) && step.err != nil && !x.intact:
 		res.hard, res.blame = true, true
 	}
 	return res
@@ -171,7 +171,7 @@ func (b *smtpBackend) connection(ctx context.Context, before time.Time, fresh bo
 	case errors.Is(err, errClosed), errors.Is(err, errBusy):
 		res.fault = busy
 	case errors.Is(err, errDead): // somebody else has seen it die
-	case isLogin(err):
+	case refusedLogin(err):
 		res.hard, res.blame = true, true
 	case errors.As(err, &step):
 		res.hard, res.blame = step.err != nil, true

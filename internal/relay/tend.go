@@ -30,6 +30,9 @@ func isLogin(err error) bool {
 	return errors.As(err, &l)
 }
 
+// refusedLogin reports whether a login did not come about, for another reason than that the server is closing.
+func refusedLogin(err error) bool { return isLogin(err) && !is421(err) }
+
 // crowded notes that the server has turned away a connection that was begun in that era of the pool, and reports whether there are
 // other connections, so that waiting for one of them makes sense.
 func (b *smtpBackend) crowded(era int32) bool {

@@ -154,7 +154,9 @@ func (p *parcel) again() (tried bool) {
 		}
 		tried = true
 		p.r.Counters.Retries.Add(1)
-		res := p.r.try(p.r.base, s, p.job(group), time.Time{})
+		j := p.job(group)
+		j.avoid = p.r.queue.avoided(p.e.ID)
+		res := p.r.try(p.r.base, s, j, time.Time{})
 		p.backend = res.backend
 		switch res.fault {
 		case noFault:
@@ -232,6 +234,7 @@ func (p *parcel) conclude(tried bool) {
 			p.warn()
 		}
 	}
+	p.r.queue.avoid(p.e.ID, p.lostBy)
 	p.r.queue.add(p.e.ID, w, next, p.sooner && !w.set.alive())
 }
 
