@@ -25,9 +25,11 @@
 // connection a minute. With on_backend_down = "defer" mail stays with its senders while all backends of its domain are dead.
 //
 // The queue is the spool's entries of kind "queue", one per mail and set of backends: ID, and ID.2, ID.3 … when the recipients of
-// one mail belong to several sets. They are retried after 1, 2, 5, 10, 20, 30 and then every 30 minutes (or as
-// relay.retry says), a fifth more or less (the first time after 2 s when a connection broke and another backend lives; a backend that lost the mail is then asked last), until relay.queue_lifetime, and at once at start, when a backend comes back to life and when `queue retry` asks. Each domain has a lane of
-// its own, with at most relay.domain_concurrency (or the domain's concurrency) deliveries at once.
+// one mail belong to several sets. They are retried after 1, 2, 5, 10, 20, 30 and then every 30 minutes (or as relay.retry says), a
+// fifth more or less, until relay.queue_lifetime, and at once at start, when a backend comes back to life and when `queue retry`
+// asks. When a connection broke and another backend lives the second try comes after 2 s; a backend that lost the mail behind the
+// final dot is then asked last. Each domain has a lane of its own, with at most relay.domain_concurrency (or the domain's
+// concurrency) deliveries at once.
 //
 // Two lanes lead elsewhere. LaneOutbound is for reports to senders and for what a rule redirects or copies: to our own backends, or by
 // [bounce] to the world. LaneJournal is for the archive. Such mail is staged: it is on the disk first, then what it belongs to is
