@@ -31,6 +31,7 @@ type Config struct {
 	Journal    Journal           `toml:"journal"`
 	Recipients Recipients        `toml:"recipients"`
 	Quarantine Quarantine        `toml:"quarantine"`
+	Digest     Digest            `toml:"digest"`
 	Alert      Alert             `toml:"alert"`
 	Log        Log               `toml:"log"`
 	Filters    map[string]any    `toml:"filters"` // decoded by the checks through Section
@@ -134,7 +135,8 @@ type Domain struct {
 	Concurrency  int       `toml:"concurrency"` // deliveries from the queue at once; 0: relay.domain_concurrency
 	// OnBackendDown says what happens while none of the domain's backends answers: spool (default) takes the mail and keeps
 	// it, defer answers 451 so that the sender keeps it.
-	OnBackendDown string `toml:"on_backend_down"`
+	OnBackendDown string   `toml:"on_backend_down"`
+	Digest        DigestOf `toml:"digest"`
 }
 
 // Backend is [[domain.backend]]: where the mail of a domain goes.

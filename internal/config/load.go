@@ -79,6 +79,7 @@ func Default() *Config {
 	c.SMTP.Listeners = []Listener{{Listen: []string{"127.0.0.1:2525"}, Purpose: "mx"}}
 	c.Bounce.complete(c)
 	c.Journal.complete(c)
+	c.Digest.complete(nil)
 	c.Domains = []Domain{{
 		Names:      []string{"example.test"},
 		Recipients: "any",

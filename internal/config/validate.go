@@ -63,6 +63,7 @@ func (v *validator) run() {
 	v.oneOf("log.format", c.Log.Format, "", "json", "text")
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.alerts()
+	v.digest()
 	v.ledger()
 	if c.File != "" || c.Quarantine.KeyFile != "" {
 		c.Quarantine.KeyFile = v.doc.resolve(c.Quarantine.KeyFile)
