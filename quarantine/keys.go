@@ -25,7 +25,7 @@ func pieceKeys(hash, nonce string, n int) []string {
 const (
 	timeIndex   = "q:i:time"     // id -> when it was held
 	dueIndex    = "q:i:due"      // id -> when the sweep looks at it
-	requestsKey = "q:i:requests" // id -> when a request was made
+	requestsKey = "q:i:requests" // id -> when the earliest request is due
 	intentsKey  = "q:i:intents"  // "id hash" -> when the hold began; there until the indexes are written
 	usedKey     = "q:i:used"     // octets, corrected by the sweep
 	hintChannel = "q:hint"
@@ -34,7 +34,7 @@ const (
 func rcptIndex(a mail.Address) string { return "q:i:rcpt:" + a.Key() }
 
 // scripts run atomically in one slot. They read no clock: now comes as an argument.
-type scripts struct{ acquire, drop, commit, move, finish, unclaim *store.Script }
+type scripts struct{ acquire, drop, commit, move, finish, unclaim, note *store.Script }
 
 func newScripts() scripts {
 	return scripts{
@@ -44,6 +44,7 @@ func newScripts() scripts {
 		move:    store.NewScript(moveLua),
 		finish:  store.NewScript(finishLua),
 		unclaim: store.NewScript(unclaimLua),
+		note:    store.NewScript(noteLua),
 	}
 }
 
@@ -91,15 +92,16 @@ redis.call('PEXPIREAT', KEYS[1], ARGV[1])
 redis.call('PEXPIREAT', KEYS[2], ARGV[1])
 return 1`
 
-// moveLua changes the state of those recipients whose state begins with ARGV[1], and returns them.
-// KEYS: mail. ARGV: prefix of the old state, new state, recipients.
+// moveLua changes the state of those recipients whose state is ARGV[1], or begins with it when it is only a word ("held|"), and
+// returns them. KEYS: mail. ARGV: old state, new state, recipients.
 const moveLua = `
 local done = {}
+local word = string.find(ARGV[1], '|', 1, true) == string.len(ARGV[1])
 if redis.call('HEXISTS', KEYS[1], 'fin') == 1 then return done end
 for i = 3, #ARGV do
   local f = 's:' .. ARGV[i]
   local v = redis.call('HGET', KEYS[1], f)
-  if v and string.sub(v, 1, string.len(ARGV[1])) == ARGV[1] then
+  if v and (v == ARGV[1] or word and string.sub(v, 1, string.len(ARGV[1])) == ARGV[1]) then
     redis.call('HSET', KEYS[1], f, ARGV[2])
     done[#done + 1] = ARGV[i]
   end
@@ -116,6 +118,12 @@ end
 redis.call('HSET', KEYS[1], 'fin', ARGV[1])
 redis.call('DEL', KEYS[2])
 return 1`
+
+// noteLua notes a request, or that it is due earlier than was noted. KEYS: requests. ARGV: id, due (ms).
+const noteLua = `
+local s = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if s and tonumber(s) <= tonumber(ARGV[2]) then return 0 end
+return redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])`
 
 // unclaimLua gives up a claim that is still ours. KEYS: claim. ARGV: owner.
 const unclaimLua = `

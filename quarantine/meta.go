@@ -26,6 +26,8 @@ type RcptState struct {
 	State string       `json:"state"`
 	By    string       `json:"by,omitempty"`
 	At    time.Time    `json:"at"`
+	// Due is when a release is handed over that can still be undone; zero: it cannot.
+	Due time.Time `json:"due,omitzero"`
 }
 
 // meta is the field m of a mail's hash. It never changes; the states stand in fields of their own.
@@ -49,9 +51,26 @@ func encodeState(state string, at time.Time, by string) string {
 	return state + "|" + strconv.FormatInt(at.UnixMilli(), 10) + "|" + by
 }
 
+// encodeDelayed writes the state of a release that is handed over when it is due: releasing|milliseconds|by|due. Without the last
+// part, which is taken away at that time, it is on its way.
+func encodeDelayed(at time.Time, by string, due time.Time) string {
+	return encodeState(StateReleasing, at, by) + "|" + strconv.FormatInt(due.UnixMilli(), 10)
+}
+
+// dueOf returns when a release is due that can still be undone; zero for every other state.
+func dueOf(s string) time.Time {
+	w := strings.Split(s, "|")
+	if len(w) != 4 || w[0] != StateReleasing {
+		return time.Time{}
+	}
+	n, _ := strconv.ParseInt(w[3], 10, 64)
+	return time.UnixMilli(n).UTC()
+}
+
 func decodeState(s string) (state string, at time.Time, by string) {
 	state, rest, _ := strings.Cut(s, "|")
 	ms, by, _ := strings.Cut(rest, "|")
+	by, _, _ = strings.Cut(by, "|")
 	n, _ := strconv.ParseInt(ms, 10, 64)
 	return state, time.UnixMilli(n).UTC(), by
 }
@@ -86,8 +105,9 @@ func (q *Store) record(ctx context.Context, id string) (*record, error) {
 func (r *record) rcpts() []RcptState {
 	list := make([]RcptState, 0, len(r.Rcpts))
 	for _, a := range r.Rcpts {
-		state, at, by := decodeState(r.states[a.Key()])
-		list = append(list, RcptState{Rcpt: a, State: state, By: by, At: at})
+		s := r.states[a.Key()]
+		state, at, by := decodeState(s)
+		list = append(list, RcptState{Rcpt: a, State: state, By: by, At: at, Due: dueOf(s)})
 	}
 	return list
 }

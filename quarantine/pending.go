@@ -113,12 +113,21 @@ func (q *Store) restore(ctx context.Context, p *pendingHold) error {
 // bringUp makes the states in the store those of the disk: a hold whose confirmation was lost on the way, or a store that lost its
 // last writes, has the mail as held, whatever was done with it since.
 func (q *Store) bringUp(ctx context.Context, p *pendingHold) error {
+	rec, err := q.record(ctx, p.Held.ID)
+	if err != nil {
+		return err
+	}
 	for _, r := range p.Held.Rcpts {
 		now := p.States[r.Key()]
-		if state, _, _ := decodeState(now); state == StateHeld {
+		state, at, _ := decodeState(now)
+		if state == StateHeld {
 			continue
 		}
-		if _, err := q.move(ctx, p.Held.ID, StateHeld+"|", now, []mail.Address{r}); err != nil {
+		there := rec.states[r.Key()]
+		if state, since, _ := decodeState(there); state != StateHeld || since.After(at) {
+			continue // decided there as well, or taken back since
+		}
+		if _, err := q.move(ctx, p.Held.ID, there, now, []mail.Address{r}); err != nil {
 			return err
 		}
 	}
@@ -187,7 +196,7 @@ func (q *Store) fileRequest(ctx context.Context, r spool.Request) error {
 	}
 	rec, err := q.record(ctx, id)
 	if err == nil {
-		_, err = q.change(ctx, r.Verb, rec, rcpts, by)
+		_, err = q.change(ctx, r.Verb, rec, rcpts, by, time.Time{})
 		return err
 	}
 	p, perr := q.pending(id)

@@ -119,7 +119,7 @@ func (q *Store) States(ctx context.Context, rcpts map[string][]string) (map[stri
 		var a mail.Address
 		_ = a.UnmarshalText([]byte(key)) // never fails
 		s, at, by := decodeState(state)
-		found[id][key] = RcptState{a, s, by, at}
+		found[id][key] = RcptState{a, s, by, at, dueOf(state)}
 	}
 	for _, p := range q.pendings() {
 		for key, state := range p.States {

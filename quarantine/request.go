@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"sekimori/internal/mail"
 	"sekimori/internal/spool"
@@ -35,7 +36,8 @@ func (q *Store) ask(ctx context.Context, verb, id string, rcpts []mail.Address, 
 	}
 	r, err := q.record(ctx, id)
 	if err == nil {
-		return q.change(ctx, verb, r, rcpts, by)
+		c, err := q.change(ctx, verb, r, rcpts, by, time.Time{})
+		return c.States, err
 	}
 	_, perr := q.pending(id)
 	if errors.Is(err, ErrNotFound) && perr != nil {
@@ -54,39 +56,57 @@ func (q *Store) ask(ctx context.Context, verb, id string, rcpts []mail.Address, 
 	return nil, nil
 }
 
-// change makes the change of state that is the request.
-func (q *Store) change(ctx context.Context, verb string, r *record, rcpts []mail.Address, by string) ([]RcptState, error) {
+// Changed is what a request changed.
+type Changed struct {
+	States []RcptState // of all for whom it was asked, after it
+	// From is the state before (held, deleted), by Address.Key of those whose state this request changed.
+	From map[string]string
+	By   string
+	At   time.Time
+	Due  time.Time // of a release: when it is handed over; zero: at once
+}
+
+// change makes the change of state that is the request. A release that is due later can be undone until then.
+func (q *Store) change(ctx context.Context, verb string, r *record, rcpts []mail.Address, by string, due time.Time) (Changed, error) {
 	who, err := r.pick(rcpts)
 	if err != nil {
-		return nil, err
+		return Changed{}, err
 	}
-	c, now := q.o.Store.Client(), q.o.Now()
-	note := func() error {
-		return c.ZAdd(ctx, requestsKey, store.Z{Score: float64(now.UnixMilli()), Member: r.ID}).Err()
-	}
+	now := q.o.Now().UTC().Truncate(time.Millisecond)
+	c := Changed{From: map[string]string{}, By: by, At: now, Due: due}
 	// Noted before, so that a crash in between leaves no release unseen; and after, because the serve may have looked
 	// meanwhile, found nothing to do and taken the note away.
-	if err := note(); err != nil {
-		return nil, fmt.Errorf("quarantine: %w", err)
+	if err := q.noteRequest(ctx, r.ID, latest(now, due)); err != nil {
+		return c, err
 	}
-	moves := [][2]string{{StateHeld + "|", StateReleasing}, {StateDeleted + "|", StateReleasing}}
+	to := encodeState(StateReleasing, now, by)
+	if !due.IsZero() {
+		to = encodeDelayed(now, by, due)
+	}
+	from := []string{StateHeld, StateDeleted}
 	if verb == verbDelete {
-		moves = [][2]string{{StateHeld + "|", StateDeleted}}
+		to, from = encodeState(StateDeleted, now, by), []string{StateHeld}
 	}
-	for _, m := range moves {
-		done, err := q.move(ctx, r.ID, m[0], encodeState(m[1], now, by), who)
+	for _, state := range from {
+		done, err := q.move(ctx, r.ID, state+"|", to, who)
 		if err != nil {
-			return nil, err
+			return c, err
 		}
-		if m[1] == StateDeleted {
+		for _, a := range done {
+			c.From[a.Key()] = state
+		}
+		if verb == verbDelete {
 			q.ended(r, done, StateDeleted, by, now)
 		}
 	}
-	if err := note(); err != nil {
-		return nil, fmt.Errorf("quarantine: %w", err)
+	if err := q.noteRequest(ctx, r.ID, latest(now, due)); err != nil {
+		return c, err
 	}
-	c.Publish(ctx, hintChannel, r.ID) // a hint: the serve looks once a second anyway
-	return q.after(ctx, verb, r.ID, who)
+	if due.IsZero() {
+		q.o.Store.Client().Publish(ctx, hintChannel, r.ID) // a hint: the serve looks once a second anyway
+	}
+	c.States, err = q.after(ctx, verb, r.ID, who)
+	return c, err
 }
 
 // move changes states in one step and returns whose state it was.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -107,7 +108,8 @@ func (q *Store) requests(ctx context.Context) error {
 	if q.o.Deliverer == nil {
 		return nil
 	}
-	ids, err := q.o.Store.Client().ZRangeByScore(ctx, requestsKey, &store.ZRangeBy{Min: "-inf", Max: "+inf", Count: 1000}).Result()
+	due := store.ZRangeBy{Min: "-inf", Max: strconv.FormatInt(q.o.Now().UnixMilli(), 10), Count: 1000}
+	ids, err := q.o.Store.Client().ZRangeByScore(ctx, requestsKey, &due).Result()
 	if err != nil {
 		return err
 	}
@@ -143,6 +145,15 @@ func (q *Store) request(ctx context.Context, id string) error {
 		return err
 	}
 	for _, g := range releases(r) {
+		if g.due.After(q.o.Now()) {
+			continue
+		}
+		if g, err = q.firm(ctx, id, g); err != nil {
+			return err
+		}
+		if len(g.rcpts) == 0 {
+			continue // undone at the last moment
+		}
 		if err := q.handOver(ctx, r, g); err != nil {
 			return err
 		}
@@ -152,12 +163,7 @@ func (q *Store) request(ctx context.Context, id string) error {
 		}
 		q.ended(r, done, StateReleased, g.by, g.at)
 	}
-	// The sweep deletes the octets after the grace, when nobody has any of it held.
-	due := store.Z{Score: float64(min(r.changed().Add(grace).UnixMilli(), r.Until.UnixMilli())), Member: id}
-	if err := q.o.Store.Client().ZAdd(ctx, dueIndex, due).Err(); err != nil {
-		return err
-	}
-	return q.requestDone(ctx, id)
+	return q.rest(ctx, id)
 }
 
 // claim makes this host the one who carries out the request; a restart of this host goes on with its own claim at once.
@@ -195,6 +201,7 @@ type group struct {
 	state string // exactly as it stands in the store
 	by    string
 	at    time.Time
+	due   time.Time // zero: it cannot be undone
 	rcpts []mail.Address
 }
 
@@ -207,7 +214,7 @@ func releases(r *record) []group {
 		}
 		i := slices.IndexFunc(list, func(g group) bool { return g.state == r.states[a.Key()] })
 		if i < 0 {
-			list = append(list, group{r.states[a.Key()], by, at, nil})
+			list = append(list, group{state: r.states[a.Key()], by: by, at: at, due: dueOf(r.states[a.Key()])})
 			i = len(list) - 1
 		}
 		list[i].rcpts = append(list[i].rcpts, a)

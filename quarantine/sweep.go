@@ -177,7 +177,7 @@ func (q *Store) mend(ctx context.Context, records []*record) error {
 		}
 		for _, s := range r.rcpts() {
 			if s.State == StateReleasing {
-				pipe.ZAddNX(ctx, requestsKey, store.Z{Score: float64(s.At.UnixMilli()), Member: r.ID})
+				pipe.ZAddNX(ctx, requestsKey, store.Z{Score: float64(latest(s.At, s.Due).UnixMilli()), Member: r.ID})
 			}
 		}
 	}
