@@ -97,6 +97,23 @@ func (m *Message) Text() string {
 	return b.String()
 }
 
+// Attachments returns the parts that a reader of mail shows as files: those that have a name or ask to be shown as one, mails
+// within the mail, and what is neither text nor a multipart.
+func (m *Message) Attachments() []*Part {
+	var list []*Part
+	for i := range m.Parts {
+		p := &m.Parts[i]
+		switch {
+		case strings.HasPrefix(p.Type, "multipart/"), i == 0 && p.Name == "" && !p.Attached && p.isText():
+		case p.Attached, p.Name != "", !p.isText():
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+func (p *Part) isText() bool { return p.Type == "text/plain" || p.Type == "text/html" || p.Text != "" }
+
 // Content is what is relayed, spooled or held: octets in pieces, so that header fields are put on top, and fields left
 // out, without copying the message.
 type Content [][]byte
