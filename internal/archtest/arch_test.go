@@ -27,6 +27,7 @@ var may = map[string][]string{
 	"internal/disk/powercut": {"internal/disk"},
 	"internal/spool":         {"internal/disk"},
 	"internal/web":           {"internal/config", "quarantine"},
+	"internal/link":          {"internal/store"},
 	"reputation":             {"internal/store"},
 	"filters":                {"internal/dns", "internal/config", "internal/mime", "reputation", "filters/bayes"},
 	"filters/bayes":          {"internal/mime"},

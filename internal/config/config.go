@@ -209,6 +209,10 @@ type Quarantine struct {
 	Quota     Size     `toml:"quota"`     // default 2GiB; 0: none
 	KeyFile   string   `toml:"key_file"`
 	Key       Secret   `toml:"-"` // read at Load from KeyFile, the credential quarantine.key or SEKIMORI_QUARANTINE_KEY
+
+	LinkLifetime    Duration `toml:"link_lifetime"`     // for how long a link of a digest opens; default 14d
+	LinkOpens       string   `toml:"link_opens"`        // mail: the one it is about; list: all that is held for the person; default mail
+	LinkKeyRotation Duration `toml:"link_key_rotation"` // for how long a key of the store signs; default 30d
 }
 
 // Alert is [alert].

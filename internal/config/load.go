@@ -52,6 +52,10 @@ func base() *Config {
 		Quarantine: Quarantine{
 			Retention: Duration(14 * 24 * time.Hour),
 			Quota:     2 << 30,
+
+			LinkLifetime:    Duration(14 * 24 * time.Hour),
+			LinkOpens:       "mail",
+			LinkKeyRotation: Duration(30 * 24 * time.Hour),
 		},
 		Log:     Log{Level: "info"},
 		Filters: map[string]any{},

@@ -65,10 +65,7 @@ func (v *validator) run() {
 	v.alerts()
 	v.digest()
 	v.ledger()
-	if c.File != "" || c.Quarantine.KeyFile != "" {
-		c.Quarantine.KeyFile = v.doc.resolve(c.Quarantine.KeyFile)
-		c.Quarantine.Key = v.secret("quarantine.key_file", c.Quarantine.KeyFile)
-	}
+	v.links()
 	v.filters()
 }
 
