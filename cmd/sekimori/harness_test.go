@@ -69,6 +69,7 @@ type program struct {
 	Ops  string // address of /metrics and /healthz
 
 	sockets []*os.File // given to it as a service manager does
+	env     []string   // further variables
 
 	mu   sync.Mutex
 	logs []map[string]any
@@ -112,12 +113,12 @@ func startIn(t *testing.T, dir, conf string) *program {
 func (p *program) run() {
 	p.t.Helper()
 	p.cmd = exec.Command(os.Args[0], "serve", "--config", p.conf)
-	p.cmd.Env = append(os.Environ(), asProgram+"=1")
+	p.cmd.Env = append(append(os.Environ(), asProgram+"=1"), p.env...)
 	p.cmd.Dir = p.dir
 	if len(p.sockets) > 0 {
 		// The shell knows its process number, which is to be that of the server.
 		p.cmd = exec.Command("/bin/sh", append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`}, p.cmd.Args...)...)
-		p.cmd.Env = append(os.Environ(), asProgram+"=1", fmt.Sprintf("LISTEN_FDS=%d", len(p.sockets)))
+		p.cmd.Env = append(append(os.Environ(), asProgram+"=1", fmt.Sprintf("LISTEN_FDS=%d", len(p.sockets))), p.env...)
 		p.cmd.Dir, p.cmd.ExtraFiles = p.dir, p.sockets
 	}
 	out, err := p.cmd.StderrPipe()

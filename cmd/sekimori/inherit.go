@@ -23,7 +23,7 @@ type inheritedFile struct {
 	f     *os.File // stays open: a listener that goes and comes again in reloads gets it again
 	name  string
 	addr  netip.AddrPort
-	given string // the address in the configuration that it serves
+	given string // the service and its address in the configuration that it serves
 }
 
 // inherit takes over the sockets, if there are any.
@@ -49,7 +49,7 @@ func (in *inherited) listener(service string, cfg func() *config.Config) func(ne
 	return func(network, addr string) (net.Listener, error) {
 		if in != nil {
 			if f := in.find(service, addr, cfg()); f != nil {
-				f.given = addr
+				f.given = service + " " + addr
 				in.log.Info("socket of the service manager", "service", service, "addr", addr, "socket", f.addr.String())
 				return net.FileListener(f.f)
 			}
@@ -60,7 +60,7 @@ func (in *inherited) listener(service string, cfg func() *config.Config) func(ne
 
 func (in *inherited) find(service, addr string, cfg *config.Config) *inheritedFile {
 	for _, f := range in.files {
-		if f.given == addr || f.given == "" && f.serves(addr) {
+		if f.given == service+" "+addr || f.given == "" && f.serves(addr) {
 			return f
 		}
 	}
