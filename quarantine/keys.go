@@ -34,7 +34,7 @@ const (
 func rcptIndex(a mail.Address) string { return "q:i:rcpt:" + a.Key() }
 
 // scripts run atomically in one slot. They read no clock: now comes as an argument.
-type scripts struct{ acquire, drop, commit, move, finish, unclaim, note *store.Script }
+type scripts struct{ acquire, drop, commit, move, finish, unclaim, note, tell *store.Script }
 
 func newScripts() scripts {
 	return scripts{
@@ -45,6 +45,7 @@ func newScripts() scripts {
 		finish:  store.NewScript(finishLua),
 		unclaim: store.NewScript(unclaimLua),
 		note:    store.NewScript(noteLua),
+		tell:    store.NewScript(tellLua),
 	}
 }
 

@@ -195,7 +195,7 @@ func newFilter(q Query) *filter {
 func fold(s string) string { return strings.ToLower(norm.NFKC.String(s)) }
 
 func (f *filter) take(items []Item, r *record, pos *cursor) []Item {
-	i := Item{Held: r.Held, Until: r.Until, States: r.rcpts()}
+	i := r.item()
 	if !f.match(&i, pos) {
 		return items
 	}

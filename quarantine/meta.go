@@ -43,6 +43,7 @@ type meta struct {
 type record struct {
 	meta
 	states map[string]string // by Address.Key
+	told   map[string]string // when, by Address.Key of the person
 	fin    bool
 }
 
@@ -87,6 +88,11 @@ func decodeRecord(fields map[string]string) (*record, error) {
 	for k, v := range fields {
 		if rcpt, is := strings.CutPrefix(k, "s:"); is {
 			r.states[rcpt] = v
+		} else if person, is := strings.CutPrefix(k, toldPrefix); is {
+			if r.told == nil {
+				r.told = map[string]string{}
+			}
+			r.told[person] = v
 		}
 	}
 	_, r.fin = fields["fin"]
@@ -99,6 +105,10 @@ func (q *Store) record(ctx context.Context, id string) (*record, error) {
 		return nil, fmt.Errorf("quarantine: %w", err)
 	}
 	return decodeRecord(fields)
+}
+
+func (r *record) item() Item {
+	return Item{Held: r.Held, Until: r.Until, States: r.rcpts(), told: r.told}
 }
 
 // rcpts returns the state of every recipient in order.

@@ -53,6 +53,7 @@ func (q *Store) save(ctx context.Context, h *Held, p *packed, states map[string]
 	pipe := c.Pipeline()
 	commit := q.scripts.commit.Eval(ctx, pipe, []string{mailKey(h.ID), headKey(h.ID)}, args...)
 	q.index(ctx, pipe, h.ID, h.everybody(), h.Time, until)
+	q.indexNews(ctx, pipe, h, nil)
 	pipe.IncrBy(ctx, usedKey, octets) // an estimate between two repairs
 	_, err = pipe.Exec(ctx)
 	if cerr := commit.Err(); cerr != nil {
@@ -85,6 +86,7 @@ func (q *Store) index(ctx context.Context, pipe store.Pipeliner, id string, rcpt
 func (q *Store) reindex(ctx context.Context, r *record) error {
 	pipe := q.o.Store.Client().Pipeline()
 	q.index(ctx, pipe, r.ID, r.everybody(), r.Time, r.Until)
+	q.indexNews(ctx, pipe, &r.Held, r.told)
 	_, err := pipe.Exec(ctx)
 	return err
 }
@@ -113,6 +115,7 @@ func (q *Store) unindex(ctx context.Context, id string, rcpts []mail.Address) er
 	pipe := q.o.Store.Client().Pipeline()
 	for _, r := range rcpts {
 		pipe.ZRem(ctx, rcptIndex(r), id)
+		pipe.ZRem(ctx, newsIndex(r), id)
 	}
 	pipe.ZRem(ctx, timeIndex, id)
 	pipe.ZRem(ctx, dueIndex, id)

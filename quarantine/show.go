@@ -19,6 +19,8 @@ type Item struct {
 	Until   time.Time   // the end of the retention
 	States  []RcptState // one per recipient, in order
 	Pending bool        // it is on the disk of this host and not in the store yet
+
+	told map[string]string // when, by person
 }
 
 // Open reports whether something can still be decided: a recipient's mail is held or being released.
@@ -43,7 +45,7 @@ func (q *Store) Show(ctx context.Context, id string) (Item, error) {
 		if terr == nil {
 			r.Trace = trace
 		}
-		return Item{Held: r.Held, Until: r.Until, States: r.rcpts()}, nil
+		return r.item(), nil
 	}
 	p, perr := q.pending(id)
 	if perr == nil {

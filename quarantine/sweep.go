@@ -70,7 +70,7 @@ func (q *Store) due(ctx context.Context, id string, now time.Time) error {
 		octets += r.ZSize
 	}
 	q.o.Store.Client().IncrBy(ctx, usedKey, -octets) // an estimate between two repairs; an error is no loss
-	return q.unindex(ctx, id, r.Rcpts)
+	return q.unindex(ctx, id, r.everybody())
 }
 
 // later looks again at the end of the retention, or soon when a release is on its way.
@@ -175,6 +175,7 @@ func (q *Store) mend(ctx context.Context, records []*record) error {
 			pipe.ZAddNX(ctx, rcptIndex(a), store.Z{Score: float64(r.Time.UnixMilli()), Member: r.ID})
 			pipe.PExpireAt(ctx, rcptIndex(a), now.Add(q.o.Retention+backstop))
 		}
+		q.mendNews(ctx, pipe, r)
 		for _, s := range r.rcpts() {
 			if s.State == StateReleasing {
 				pipe.ZAddNX(ctx, requestsKey, store.Z{Score: float64(latest(s.At, s.Due).UnixMilli()), Member: r.ID})
