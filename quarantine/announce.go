@@ -59,16 +59,8 @@ func (q *Store) indexNews(ctx context.Context, pipe store.Pipeliner, h *Held, to
 		}
 		// The mail's own index first: whoever takes an address out of the list looks there once more.
 		pipe.ZAddNX(ctx, newsIndex(a), store.Z{Score: float64(now.UnixMilli()), Member: h.ID})
-		pipe.PExpireAt(ctx, newsIndex(a), now.Add(q.o.Retention+backstop))
+		pipe.PExpireAt(ctx, newsIndex(a), now.Add(q.longest()+backstop))
 		pipe.ZAddNX(ctx, newsKey, store.Z{Score: float64(now.UnixMilli()), Member: a.Key()})
-	}
-}
-
-// mendNews is indexNews for a mail of which something is held still.
-func (q *Store) mendNews(ctx context.Context, pipe store.Pipeliner, r *record) {
-	i := r.item()
-	if i.Open() {
-		q.indexNews(ctx, pipe, &r.Held, r.told)
 	}
 }
 

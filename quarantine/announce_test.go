@@ -77,7 +77,7 @@ func TestAnnounce(t *testing.T) {
 
 		// A lost index is mended, and does not bring back what was told.
 		g.store.Client().Del(ctx, newsKey, newsIndex(addr("yamada@example.jp")), newsIndex(sato))
-		if err := g.repair(ctx); err != nil {
+		if _, err := g.repair(ctx); err != nil {
 			t.Fatal(err)
 		}
 		if got := g.news(t, "yamada@example.jp"); !slices.Equal(got, []string{"m1"}) {
@@ -138,7 +138,7 @@ func TestAnnounceExpired(t *testing.T) {
 	}
 	g.clock.add(2 * grace)
 	g.Tick(t.Context())
-	if err := g.sweep(t.Context()); err != nil {
+	if _, err := g.sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got := g.news(t, "sato@example.jp"); len(got) != 0 {

@@ -20,7 +20,8 @@ import (
 type Query struct {
 	ID           string
 	Rcpt         string    // the whole address of a recipient or of one for whom it stands, or a part of it
-	From         string    // a part of the envelope or header sender
+	From         string    // a part of the envelope or header sender; a whole address or @domain is found fast
+	Rule         string    // the id of the rule that decided
 	Subject      string    // a part; case and width do not matter
 	Class        string    // the whole class
 	Since, Until time.Time // held at or after, and before
@@ -35,9 +36,16 @@ type Page struct {
 	Next  string // where the next page begins; "" at the end
 	// Partial says why mails may be missing: the store did not answer, so that only this host's pending holds are listed.
 	Partial string
+	// Reached is set when the page has fewer than Limit items because matches are rare and the search stopped, so that an answer
+	// comes soon: everything held later was looked at. The page may be empty; Next goes on with the search.
+	Reached time.Time
 }
 
-const listStep = 200
+const (
+	listStep = 200
+	lookMost = 5000                  // mails that one page looks at
+	lookFor  = 60 * time.Millisecond // and how long; at least one step
+)
 
 // List returns the mails that match. When the store does not answer, it lists the pending holds of this host and says so in
 // Partial; it fails only for a Cursor that is none.
@@ -51,27 +59,29 @@ func (q *Store) List(ctx context.Context, query Query) (Page, error) {
 	}
 	f := newFilter(query)
 	var page Page
-	fromStore, more, err := q.listStore(ctx, f, pos)
+	stored, err := q.listStore(ctx, f, pos)
 	if err != nil {
 		page.Partial = err.Error()
 	}
-	page.Items = append(fromStore, q.listPending(ctx, f, pos, err == nil)...)
+	page.Items = stored.items
+	more, stop := stored.more, stored.stop
+	for _, i := range q.listPending(ctx, f, pos, err == nil) {
+		if stop == nil || newestFirst(cursorOf(i), *stop) <= 0 {
+			page.Items = append(page.Items, i)
+		}
+	}
 	slices.SortFunc(page.Items, func(a, b Item) int { return newestFirst(cursorOf(a), cursorOf(b)) })
 	if len(page.Items) > query.Limit {
-		page.Items, more = page.Items[:query.Limit], true
+		page.Items, more, stop = page.Items[:query.Limit], true, nil
 	}
-	if more && len(page.Items) > 0 {
+	switch {
+	case stop != nil:
+		page.Next, page.Reached = stop.String(), time.UnixMilli(stop.ms).UTC()
+	case more && len(page.Items) > 0:
 		page.Next = cursorOf(page.Items[len(page.Items)-1]).String()
 	}
 	return page, nil
 }
-
-type cursor struct {
-	ms int64
-	id string
-}
-
-func (c cursor) String() string { return strconv.FormatInt(c.ms, 10) + "." + c.id }
 
 func cursorOf(i Item) cursor { return cursor{i.Time.UnixMilli(), i.ID} }
 
@@ -90,50 +100,53 @@ func parseCursor(s string) (*cursor, error) {
 	return &cursor{n, id}, nil
 }
 
-// listStore walks an index until there is one item more than a page.
-func (q *Store) listStore(ctx context.Context, f *filter, pos *cursor) (items []Item, more bool, err error) {
+// found is what listStore has come to.
+type found struct {
+	items []Item
+	more  bool
+	stop  *cursor // where a search stopped that took too long
+}
+
+// listStore walks an index until there is one item more than a page, or until it has looked for long enough.
+func (q *Store) listStore(ctx context.Context, f *filter, pos *cursor) (found, error) {
 	if f.ID != "" {
 		r, err := q.record(ctx, f.ID)
 		if errors.Is(err, ErrNotFound) {
-			return nil, false, nil
+			return found{}, nil
 		}
 		if err != nil {
-			return nil, false, err
+			return found{}, err
 		}
-		return f.take(nil, r, pos), false, nil
+		return found{items: f.take(nil, r, pos)}, nil
 	}
-	index := timeIndex
-	if a, err := mail.ParseAddress(f.Rcpt, true); err == nil {
-		index = rcptIndex(a)
+	part := f.span()
+	index, err := q.plan(ctx, f, part)
+	if err != nil {
+		return found{}, err
 	}
-	by := store.ZRangeBy{Min: "-inf", Max: "+inf", Count: listStep}
-	if !f.Since.IsZero() {
-		by.Min = strconv.FormatInt(f.Since.UnixMilli(), 10)
-	}
-	if !f.Until.IsZero() {
-		by.Max = "(" + strconv.FormatInt(f.Until.UnixMilli(), 10)
-	}
-	if pos != nil && (f.Until.IsZero() || pos.ms < f.Until.UnixMilli()) {
-		by.Max = strconv.FormatInt(pos.ms, 10)
-	}
-	for {
-		ids, err := q.o.Store.Client().ZRevRangeByScore(ctx, index, &by).Result()
+	var items []Item
+	began, looked := q.o.Now(), 0
+	for step := min(listStep, f.Limit+1); ; step = listStep {
+		list, end, err := q.entries(ctx, index, part, pos, true, int64(step))
 		if err != nil {
-			return items, false, err
+			return found{items: items}, err
 		}
-		records, err := q.records(ctx, ids)
+		records, err := q.records(ctx, idsOf(list))
 		if err != nil {
-			return items, false, err
+			return found{items: items}, err
 		}
 		for _, r := range records {
-			if items = f.take(items, r, pos); len(items) > f.Limit {
-				return items[:f.Limit], true, nil
+			if items = f.take(items, r, nil); len(items) > f.Limit {
+				return found{items: items[:f.Limit], more: true}, nil
 			}
 		}
-		if len(ids) < listStep {
-			return items, false, nil
+		if end {
+			return found{items: items}, nil
 		}
-		by.Offset += listStep
+		pos, looked = &list[len(list)-1], looked+len(list)
+		if looked >= lookMost || q.o.Now().Sub(began) >= lookFor {
+			return found{items, true, pos}, nil
+		}
 	}
 }
 
@@ -185,10 +198,37 @@ func (q *Store) listPending(ctx context.Context, f *filter, pos *cursor, storeUp
 type filter struct {
 	Query
 	rcpt, from, subject string
+	domain              string // the sender's, when From names it whole
 }
 
 func newFilter(q Query) *filter {
-	return &filter{Query: q, rcpt: fold(q.Rcpt), from: fold(q.From), subject: fold(q.Subject)}
+	f := &filter{Query: q, rcpt: fold(q.Rcpt), from: fold(q.From), subject: fold(q.Subject)}
+	if a, err := mail.ParseAddress(q.From, true); err == nil {
+		f.domain = a.Domain
+	} else if d, is := strings.CutPrefix(q.From, "@"); is {
+		f.domain, _ = mail.ParseDomain(d)
+	}
+	return f
+}
+
+// span is when the mails that match were held.
+func (f *filter) span() span {
+	s := span{0, forever}
+	if !f.Since.IsZero() {
+		s.from = f.Since.UnixMilli()
+	}
+	if !f.Until.IsZero() {
+		s.to = f.Until.Add(-1).UnixMilli()
+	}
+	return s
+}
+
+// sent reports whether the sender is the one asked for.
+func (f *filter) sent(i *Item) bool {
+	if f.domain != "" && !slices.Contains(i.domains(), f.domain) {
+		return false
+	}
+	return f.from == "" || strings.Contains(fold(i.From.String()), f.from) || strings.Contains(fold(i.HeaderFrom), f.from)
 }
 
 // fold makes the case and the width of letters irrelevant.
@@ -212,7 +252,7 @@ func (f *filter) match(i *Item, pos *cursor) bool {
 		return false
 	case f.subject != "" && !strings.Contains(fold(i.Subject), f.subject):
 		return false
-	case f.from != "" && !strings.Contains(fold(i.From.String()), f.from) && !strings.Contains(fold(i.HeaderFrom), f.from):
+	case f.Rule != "" && ruleID(i.Rule) != ruleID(f.Rule), !f.sent(i):
 		return false
 	case !f.All && f.ID == "" && !i.Open():
 		return false

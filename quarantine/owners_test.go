@@ -45,7 +45,7 @@ func TestOwners(t *testing.T) {
 		}
 		// The index of an owner is mended as that of a recipient is.
 		g.store.Client().Del(t.Context(), rcptIndex(addr("yamada@example.jp")))
-		if err := g.repair(t.Context()); err != nil {
+		if _, err := g.repair(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if got := g.list(t, Query{Rcpt: "yamada@example.jp"}); len(got) != 1 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sekimori/internal/mail"
@@ -126,6 +127,12 @@ type Store struct {
 	mu    sync.Mutex    // one of Run's tasks at a time; guards what follows
 	retry map[string]retry
 	next  map[string]time.Time // of Run's slower tasks
+	round *round               // of repair; nil: none is going on
+
+	scanMu  sync.Mutex         // guards scanned, which the nodes of a Cluster change side by side
+	scanned map[string]*uint64 // by node: where its keys go on; nil: no rescan is going on
+
+	complete atomic.Bool // the indexes are known to be
 
 	pendMu sync.Mutex // one change of a hold on the disk at a time
 	doneMu sync.Mutex
@@ -136,6 +143,9 @@ type retry struct {
 	at   time.Time
 	wait time.Duration
 }
+
+// longest returns for how long a mail is kept at most.
+func (q *Store) longest() time.Duration { return q.o.Retention }
 
 // New makes a quarantine. It does not talk to the store.
 func New(o Options) (*Store, error) {

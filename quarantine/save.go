@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"sekimori/internal/mail"
 	"sekimori/internal/store"
 )
 
@@ -52,7 +51,7 @@ func (q *Store) save(ctx context.Context, h *Held, p *packed, states map[string]
 	// One round trip, but only the commit counts: from its success on the mail is safe.
 	pipe := c.Pipeline()
 	commit := q.scripts.commit.Eval(ctx, pipe, []string{mailKey(h.ID), headKey(h.ID)}, args...)
-	q.index(ctx, pipe, h.ID, h.everybody(), h.Time, until)
+	q.index(ctx, pipe, h, until)
 	q.indexNews(ctx, pipe, h, nil)
 	pipe.IncrBy(ctx, usedKey, octets) // an estimate between two repairs
 	_, err = pipe.Exec(ctx)
@@ -72,25 +71,6 @@ func (q *Store) save(ctx context.Context, h *Held, p *packed, states map[string]
 
 func intent(id, hash string) string { return id + " " + hash }
 
-// index adds to the pipe what writes the indexes of one mail; all of it can be repeated.
-func (q *Store) index(ctx context.Context, pipe store.Pipeliner, id string, rcpts []mail.Address, at, due time.Time) {
-	score := float64(at.UnixMilli())
-	pipe.ZAdd(ctx, timeIndex, store.Z{Score: score, Member: id})
-	pipe.ZAddNX(ctx, dueIndex, store.Z{Score: float64(due.UnixMilli()), Member: id})
-	for _, r := range rcpts {
-		pipe.ZAdd(ctx, rcptIndex(r), store.Z{Score: score, Member: id})
-		pipe.PExpireAt(ctx, rcptIndex(r), q.o.Now().Add(q.o.Retention+backstop))
-	}
-}
-
-func (q *Store) reindex(ctx context.Context, r *record) error {
-	pipe := q.o.Store.Client().Pipeline()
-	q.index(ctx, pipe, r.ID, r.everybody(), r.Time, r.Until)
-	q.indexNews(ctx, pipe, &r.Held, r.told)
-	_, err := pipe.Exec(ctx)
-	return err
-}
-
 // indexed remembers that an intent is fulfilled; Tick takes such ones away together, so that no hold waits for it.
 func (q *Store) indexed(intent string) {
 	q.doneMu.Lock()
@@ -109,18 +89,6 @@ func (q *Store) forgetIntents(ctx context.Context) error {
 		return nil
 	}
 	return q.o.Store.Client().ZRem(ctx, intentsKey, done...).Err()
-}
-
-func (q *Store) unindex(ctx context.Context, id string, rcpts []mail.Address) error {
-	pipe := q.o.Store.Client().Pipeline()
-	for _, r := range rcpts {
-		pipe.ZRem(ctx, rcptIndex(r), id)
-		pipe.ZRem(ctx, newsIndex(r), id)
-	}
-	pipe.ZRem(ctx, timeIndex, id)
-	pipe.ZRem(ctx, dueIndex, id)
-	_, err := pipe.Exec(ctx)
-	return err
 }
 
 // saveBody makes the mail a user of its body, which is written unless it is there already.

@@ -74,15 +74,22 @@ func (q *Store) Tick(ctx context.Context) {
 	q.task("requests", q.requests(ctx))
 	q.task("pending", q.movePending(ctx))
 	q.task("fulfilled", q.forgetIntents(ctx))
+	now := q.o.Now()
 	for _, slow := range []struct {
 		name  string
 		every time.Duration
-		run   func(context.Context) error
+		run   func(context.Context) (done bool, err error)
 	}{{"sweep", sweepEvery, q.sweep}, {"intents", sweepEvery, q.intents}, {"repair", repairEvery, q.repair}, {"rescan", rescanEvery, q.rescan}} {
-		if now := q.o.Now(); !now.Before(q.next[slow.name]) {
-			q.next[slow.name] = now.Add(slow.every)
-			q.task(slow.name, slow.run(ctx))
+		if now.Before(q.next[slow.name]) {
+			continue
 		}
+		done, err := slow.run(ctx)
+		// What is not done goes on in a second, so that releases do not wait for it.
+		q.next[slow.name] = now.Add(pollEvery)
+		if done || err != nil {
+			q.next[slow.name] = now.Add(slow.every)
+		}
+		q.task(slow.name, err)
 	}
 }
 

@@ -12,18 +12,18 @@ import (
 )
 
 const (
-	sweepMost  = 1000 // mails in one sweep
+	sweepMost  = 500 // mails in one sweep; when more are due, the next one is a second later
 	intentWait = 2 * time.Minute
 )
 
 // sweep looks at the mails that are due: it expires what was kept long enough, and deletes the octets of mails that are at
 // an end for every recipient.
-func (q *Store) sweep(ctx context.Context) error {
+func (q *Store) sweep(ctx context.Context) (done bool, err error) {
 	now := q.o.Now()
 	due := &store.ZRangeBy{Min: "-inf", Max: strconv.FormatInt(now.UnixMilli(), 10), Count: sweepMost}
 	ids, err := q.o.Store.Client().ZRangeByScore(ctx, dueIndex, due).Result()
 	if err != nil {
-		return err
+		return false, err
 	}
 	var first error
 	for _, id := range ids {
@@ -31,7 +31,7 @@ func (q *Store) sweep(ctx context.Context) error {
 			first = fmt.Errorf("%s: %w", id, err)
 		}
 	}
-	return first
+	return len(ids) < sweepMost, first
 }
 
 func (q *Store) due(ctx context.Context, id string, now time.Time) error {
@@ -70,7 +70,7 @@ func (q *Store) due(ctx context.Context, id string, now time.Time) error {
 		octets += r.ZSize
 	}
 	q.o.Store.Client().IncrBy(ctx, usedKey, -octets) // an estimate between two repairs; an error is no loss
-	return q.unindex(ctx, id, r.everybody())
+	return q.unindex(ctx, id, &r.Held)
 }
 
 // later looks again at the end of the retention, or soon when a release is on its way.
@@ -84,13 +84,14 @@ func (q *Store) later(ctx context.Context, r *record, now time.Time) error {
 
 // intents ends what a crash left half done: a mail that was committed gets its indexes, a body that no mail came to use is
 // given up.
-func (q *Store) intents(ctx context.Context) error {
+func (q *Store) intents(ctx context.Context) (done bool, err error) {
 	c := q.o.Store.Client()
 	old := strconv.FormatInt(q.o.Now().Add(-intentWait).UnixMilli(), 10)
 	list, err := c.ZRangeByScore(ctx, intentsKey, &store.ZRangeBy{Min: "-inf", Max: old, Count: sweepMost}).Result()
 	if err != nil {
-		return err
+		return false, err
 	}
+	var first error
 	for _, intent := range list {
 		id, hash, _ := strings.Cut(intent, " ")
 		r, err := q.record(ctx, id)
@@ -103,90 +104,11 @@ func (q *Store) intents(ctx context.Context) error {
 		if err == nil {
 			err = c.ZRem(ctx, intentsKey, intent).Err()
 		}
-		if err != nil {
-			return err
+		if err != nil && first == nil {
+			first = fmt.Errorf("%s: %w", id, err)
 		}
 	}
-	return nil
-}
-
-// repair walks all mails of the time index: it writes missing entries of the other indexes again, takes away those of mails
-// that are gone, and counts the octets anew.
-func (q *Store) repair(ctx context.Context) error {
-	var used int64
-	bodies := map[string]bool{}
-	by := store.ZRangeBy{Min: "-inf", Max: "+inf", Count: listStep}
-	for {
-		ids, err := q.o.Store.Client().ZRangeByScore(ctx, timeIndex, &by).Result()
-		if err != nil {
-			return err
-		}
-		records, err := q.records(ctx, ids)
-		if err != nil {
-			return err
-		}
-		there := map[string]bool{}
-		for _, r := range records {
-			there[r.ID] = true
-			used += r.Own
-			if !bodies[r.Hash] {
-				bodies[r.Hash] = true
-				used += r.ZSize
-			}
-		}
-		if err := q.mend(ctx, records); err != nil {
-			return err
-		}
-		for _, id := range ids {
-			if there[id] {
-				by.Offset++
-			} else if gone, err := q.gone(ctx, id); err != nil {
-				return err
-			} else if !gone {
-				by.Offset++
-			}
-		}
-		if len(ids) < listStep {
-			break
-		}
-	}
-	return q.o.Store.Client().Set(ctx, usedKey, used, 0).Err()
-}
-
-// gone takes a mail that is no longer there out of the indexes.
-func (q *Store) gone(ctx context.Context, id string) (bool, error) {
-	n, err := q.o.Store.Client().Exists(ctx, mailKey(id)).Result()
-	if err != nil || n > 0 {
-		return false, err // there, but it cannot be read: an administrator's matter
-	}
-	return true, q.unindex(ctx, id, nil)
-}
-
-// mend writes the indexes of mails again, in one round trip.
-func (q *Store) mend(ctx context.Context, records []*record) error {
-	pipe := q.o.Store.Client().Pipeline()
-	now := q.o.Now()
-	for _, r := range records {
-		pipe.ZAddNX(ctx, dueIndex, store.Z{Score: float64(r.Until.UnixMilli()), Member: r.ID})
-		if r.fin {
-			continue
-		}
-		for _, a := range r.everybody() {
-			pipe.ZAddNX(ctx, rcptIndex(a), store.Z{Score: float64(r.Time.UnixMilli()), Member: r.ID})
-			pipe.PExpireAt(ctx, rcptIndex(a), now.Add(q.o.Retention+backstop))
-		}
-		q.mendNews(ctx, pipe, r)
-		for _, s := range r.rcpts() {
-			if s.State == StateReleasing {
-				pipe.ZAddNX(ctx, requestsKey, store.Z{Score: float64(latest(s.At, s.Due).UnixMilli()), Member: r.ID})
-			}
-		}
-	}
-	if pipe.Len() == 0 {
-		return nil
-	}
-	_, err := pipe.Exec(ctx)
-	return err
+	return len(list) < sweepMost, first
 }
 
 // Stats says how full the quarantine is.

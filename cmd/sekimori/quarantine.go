@@ -25,8 +25,9 @@ type quarantineCmd struct {
 
 type quarantineListCmd struct {
 	Rcpt    string    `placeholder:"TEXT" help:"Only mail to a recipient that contains this."`
-	From    string    `placeholder:"TEXT" help:"Only mail whose sender, in the envelope or the header, contains this."`
+	From    string    `placeholder:"TEXT" help:"Only mail whose sender, in the envelope or the header, contains this; a whole address or @example.com is found fastest."`
 	Subject string    `placeholder:"TEXT" help:"Only mail whose subject contains this; case and width do not matter."`
+	Rule    string    `placeholder:"ID" help:"Only mail that this rule held."`
 	Class   string    `placeholder:"CLASS" help:"Only mail of this class, such as spam, spoof, refused, undeliverable."`
 	Since   timeValue `placeholder:"TIME" help:"Only mail held since then: 2026-11-20, 2026-11-20T14:00 or an age such as 3h or 2d."`
 	Until   timeValue `placeholder:"TIME" help:"Only mail held before then."`
@@ -111,7 +112,7 @@ func (c quarantineListCmd) Run(a *app) error {
 		return err
 	}
 	defer done()
-	query := quarantine.Query{Rcpt: c.Rcpt, From: c.From, Subject: c.Subject, Class: c.Class, Since: c.Since.Time, Until: c.Until.Time, All: c.All}
+	query := quarantine.Query{Rcpt: c.Rcpt, From: c.From, Subject: c.Subject, Class: c.Class, Rule: c.Rule, Since: c.Since.Time, Until: c.Until.Time, All: c.All}
 	rows := []heldRow{}
 	partial := ""
 	for c.Limit <= 0 || len(rows) < c.Limit {
