@@ -21,7 +21,7 @@ type checkReport struct {
 	OK       bool     `json:"ok"`
 	File     string   `json:"file"`
 	Errors   []string `json:"errors"`
-	Notes    []string `json:"notes"`
+	Notes    []string `json:"notes"` // without "note: " in front; what begins with "warning: " needs attention
 	Running  running  `json:"running"`
 	Firewall []way    `json:"firewall"`
 	Landlock *fence   `json:"landlock"` // what serve would restrict itself to on this machine
@@ -46,7 +46,7 @@ func (c checkCmd) Run(a *app) error {
 	r := checkReport{OK: err == nil, File: a.config, Errors: lines(errs.String()), Notes: []string{}, Firewall: []way{}}
 	for _, l := range lines(words.String()) {
 		if strings.HasPrefix(l, "note: ") || strings.HasPrefix(l, "warning: ") {
-			r.Notes = append(r.Notes, l)
+			r.Notes = append(r.Notes, strings.TrimPrefix(l, "note: "))
 		}
 	}
 	if cfg, _ := a.inspectConfig(); cfg != nil { // its errors are in r.Errors

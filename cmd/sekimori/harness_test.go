@@ -68,8 +68,9 @@ type program struct {
 	HTTP string // address of the status page
 	Ops  string // address of /metrics and /healthz
 
-	sockets []*os.File // given to it as a service manager does
-	env     []string   // further variables
+	sockets []*os.File   // given to it as a service manager does
+	env     []string     // further variables
+	words   bytes.Buffer // what it said on standard output; to be read after its end
 
 	mu   sync.Mutex
 	logs []map[string]any
@@ -125,7 +126,7 @@ func (p *program) run() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.cmd.Stdout = io.Discard
+	p.cmd.Stdout = &p.words
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}

@@ -57,16 +57,24 @@ func newLogger(cfg *config.Config, w io.Writer, level slog.Leveler) *slog.Logger
 	format := cfg.Log.Format
 	if format == "" {
 		format = "json"
-		if f, ok := w.(*os.File); ok {
-			if st, err := f.Stat(); err == nil && st.Mode()&os.ModeCharDevice != 0 {
-				format = "text"
-			}
+		if terminal(w) {
+			format = "text"
 		}
 	}
 	if format == "text" {
 		return slog.New(slog.NewTextHandler(w, o))
 	}
 	return slog.New(slog.NewJSONHandler(w, o))
+}
+
+// terminal reports whether a stream leads to a person's screen.
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	st, err := f.Stat()
+	return err == nil && st.Mode()&os.ModeCharDevice != 0
 }
 
 // loadPolicy reads the rules that the configuration names.

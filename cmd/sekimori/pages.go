@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -177,9 +178,12 @@ func (s *server) gauges() {
 	}
 }
 
-// announce says where everything listens: in the log, and in words on standard output.
+// announce says where everything listens: in the log, and in words on a terminal. A journal or a file gets the log alone.
 func (s *server) announce() {
 	out := s.app.out
+	if !terminal(out) {
+		out = io.Discard
+	}
 	fmt.Fprintf(out, "Sekimori %s on %s\n", version, s.cfg().Hostname)
 	for _, addr := range s.addrs() {
 		s.log.Info("listening", "service", "smtp", "addr", addr)
@@ -199,9 +203,12 @@ func (s *server) announce() {
 		}
 	}
 	fmt.Fprintf(out, "  keeps        %s\n", s.cfg().DataDir)
-	for _, d := range s.degraded() {
+	for _, d := range s.notLooking() {
 		s.log.Warn("not looked at", "what", d)
 		fmt.Fprintf(out, "  not looked at: %s\n", d)
+	}
+	for _, w := range s.warn.list() { // in the log already
+		fmt.Fprintf(out, "  warning:     %s\n", w)
 	}
 	if addrs := s.addrs(); len(addrs) > 0 && len(s.domains()) > 0 && s.cfg().File == "" {
 		to := "taro@" + s.domains()[0]

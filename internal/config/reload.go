@@ -11,8 +11,9 @@ import (
 // live are the keys that a running server takes over from a new configuration; a table stands for all of its keys. Every
 // other key is of something that is opened once.
 var live = []string{
-	"smtp", "dns", "policy", "degraded", "domain", "filters", "rules_dir", "log.level", "bounce", "journal", "digest", "ldap", "sql", "recipients",
+	"smtp", "dns", "policy", "degraded", "domain", "filters", "rules_dir", "log.level", "bounce", "journal", "digest", "ldap", "sql", "recipients", "alert",
 	"relay.budget", "relay.late_answer", "relay.queue_lifetime", "relay.retry", "relay.delay_warning", "relay.domain_concurrency",
+	"relay.spool_limit", "relay.spool_limit_mails",
 }
 
 // RestartKeys returns the keys, such as redis.url, in which two configurations differ and which only a restart can change,

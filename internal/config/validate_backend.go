@@ -76,6 +76,11 @@ func ParseFingerprint(s string) ([32]byte, error) {
 	return [32]byte(b), nil
 }
 
+// scramOnly reports whether a backend never gets to see the password: each mechanism that may be used is one of SCRAM (RFC 5802).
+func scramOnly(mechanisms []string) bool {
+	return len(mechanisms) > 0 && !slices.ContainsFunc(mechanisms, func(m string) bool { return !strings.HasPrefix(m, "SCRAM-") })
+}
+
 // login checks auth and reads the password.
 func (v *validator) login(at string, b *Backend, scheme string) {
 	a, path := &b.Auth, at+".auth"
@@ -104,11 +109,12 @@ func (v *validator) login(at string, b *Backend, scheme string) {
 		v.fail(path+".password_file", "a password must not hold a NUL")
 	}
 	switch {
-	case scheme == "lmtp+unix" || a.AllowCleartext:
+	case scheme == "lmtp+unix" || a.AllowCleartext || scramOnly(a.Mechanisms):
 	case b.TLS.Mode == "none":
-		v.fail(path, `the password would cross the network in clear text: tls.mode must be "required", or allow_cleartext = true says that it may`)
+		v.fail(path, `the password would cross the network in clear text: tls.mode must be "required", or allow_cleartext = true says that it may, or `+
+			`mechanisms = ["SCRAM-SHA-256"] keeps it here`)
 	case b.TLS.Mode == "opportunistic":
-		v.warn(path, `with tls.mode = "opportunistic" the backend's certificate is not verified: whoever stands between can read the password; `+
-			`"required" with ca_file, name or fingerprint mends that`)
+		v.fail(path, `with tls.mode = "opportunistic" the backend's certificate is not verified, and whoever stands between could read the password: `+
+			`"required" with ca_file, name or fingerprint mends that, mechanisms = ["SCRAM-SHA-256"] keeps the password here, or allow_cleartext = true says that it may be read`)
 	}
 }

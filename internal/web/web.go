@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"html/template"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -21,12 +22,13 @@ type Health struct {
 	draining atomic.Bool
 	room     func() error
 	degraded func() []string
+	troubles func() []string
 }
 
-// NewHealth returns a Health. room says whether new mail can be taken (nil error: yes); degraded lists, in words, what
-// does not work at the moment.
-func NewHealth(room func() error, degraded func() []string) *Health {
-	return &Health{room: room, degraded: degraded}
+// NewHealth returns a Health. room says whether new mail can be taken (nil error: yes); degraded lists, in words, which
+// checks do not run at the moment, and troubles what does not work, such as a backend that is dead.
+func NewHealth(room func() error, degraded, troubles func() []string) *Health {
+	return &Health{room: room, degraded: degraded, troubles: troubles}
 }
 
 // Drain makes the server not ready for good: a balancer stops sending.
@@ -34,12 +36,15 @@ func (h *Health) Drain() { h.draining.Store(true) }
 
 // report is the body of /healthz.
 type report struct {
-	Status   string   `json:"status"` // ready, draining, spool full
-	Degraded []string `json:"degraded"`
+	Status   string   `json:"status"`   // ready, draining, spool full
+	Degraded []string `json:"degraded"` // what is not looked at, and what does not work
+
+	notLooked, troubles []string
 }
 
 func (h *Health) report() report {
-	r := report{Status: "ready", Degraded: h.degraded()}
+	r := report{Status: "ready", notLooked: h.degraded(), troubles: h.troubles()}
+	r.Degraded = slices.Concat(r.notLooked, r.troubles)
 	if err := h.room(); err != nil {
 		r.Status = "spool full"
 	}
@@ -86,7 +91,7 @@ func (s *Status) Handler() http.Handler {
 		h.Set("Cache-Control", "no-store")
 		rep := s.Health.report()
 		_ = statusPage.Execute(w, map[string]any{ // the client has gone: nobody to tell
-			"S": s, "R": rep, "Queued": s.Queued(), "Held": s.Held(), "Listen": s.Listen(), "Since": s.Since.Format("2006-01-02 15:04 MST"),
+			"S": s, "R": rep, "NotLooked": rep.notLooked, "Troubles": rep.troubles, "Queued": s.Queued(), "Held": s.Held(), "Listen": s.Listen(), "Since": s.Since.Format("2006-01-02 15:04 MST"),
 		})
 	})
 	return mux
