@@ -83,7 +83,7 @@ func walk(c *config.SMTP, m *mail.Message) (client mime.Hop, own bool, why strin
 	case n == 0:
 		return mime.Hop{}, false, "the relay wrote no Received field"
 	}
-	return mime.Hop{}, false, "the mail comes from the relay itself"
+	return mime.Hop{}, false, mail.FromRelay
 }
 
 type hopSort int

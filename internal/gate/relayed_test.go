@@ -97,6 +97,15 @@ func TestRelayed(t *testing.T) {
 		t.Errorf("the mailbox of x is %v", box)
 	}
 	facts := j.Transaction().Facts
+	if facts["client.unknown"] != false {
+		t.Error("the client is known")
+	}
+	own := realClient(sess, "192.0.2.1")
+	own.Unknown = mail.FromRelay
+	if j, _ := behind(t, v, own); j.Transaction().Facts["client.unknown"] != false {
+		t.Error("the relay's own mail has no client that could be unknown")
+	}
+	s.list = slices.DeleteFunc(s.list, func(l string) bool { return strings.HasPrefix(l, "atdata 192.0.2.1") })
 	if facts["client.ip"] != "198.51.100.66" || facts["client.relay"] != "192.0.2.1" || facts["client.helo"] != "mx.test" || facts["atconnect.bad"] != true {
 		t.Errorf("%v", facts)
 	}
@@ -136,6 +145,9 @@ func TestRelayedUnknown(t *testing.T) {
 		}
 		if got[0].Action != mail.Deliver || !slices.Contains(got[0].Degraded, "atconnect: skipped: client not known: "+name) {
 			t.Errorf("%+v", got[0])
+		}
+		if j.Transaction().Facts["client.unknown"] != true {
+			t.Errorf("client.unknown: %v", j.Transaction().Facts["client.unknown"])
 		}
 		if _, known := j.Transaction().Facts["client.ip"]; known || j.Transaction().Facts["client.trusted"] != false {
 			t.Errorf("%v", j.Transaction().Facts)

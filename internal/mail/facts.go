@@ -29,12 +29,16 @@ func (f Fact) Check() string {
 	return check
 }
 
+// FromRelay is the Session.Unknown of a mail that a trusted relay wrote itself: there is no client to know.
+const FromRelay = "the mail comes from the relay itself"
+
 // BaseFacts are the facts that need no check: the session, the envelope and the message itself.
 var BaseFacts = []Fact{
 	{Name: "client.ip", Type: String, Stage: Connect},
 	{Name: "client.trusted", Type: Bool, Stage: Connect},
 	{Name: "client.early", Type: Bool, Stage: Connect},
 	{Name: "client.relay", Type: String, Stage: Connect},
+	{Name: "client.unknown", Type: Bool, Stage: Connect},
 	{Name: "client.helo", Type: String, Stage: Helo},
 	{Name: "client.tls", Type: Bool, Stage: Helo},
 	{Name: "from.address", Type: String, Stage: Mail},
@@ -83,6 +87,7 @@ func addClientFacts(facts map[string]any, tx *Transaction) {
 	s := tx.Session
 	facts["client.trusted"] = s.Trusted
 	facts["client.relay"] = ""
+	facts["client.unknown"] = s.Relayed() && s.Unknown != "" && s.Unknown != FromRelay
 	switch {
 	case s.Relayed():
 		facts["client.relay"] = s.Relay.String()

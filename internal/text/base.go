@@ -42,6 +42,7 @@ var baseTexts = []Entry{
 	{"fact.client.trusted", "送信元が信頼するネットワーク（mynetworks）にあるか", "whether the sending server is in mynetworks"},
 	{"fact.client.early", "こちらの応答を待たずに話し始めたか", "whether it spoke before our banner"},
 	{"fact.client.relay", "メールを中継した既存のゲートウェイ（trusted_relays）のIPアドレス（直接届いたときは空）", "IP address of the older gateway (trusted_relays) that relayed the mail, empty when it came directly"},
+	{"fact.client.unknown", "信頼する中継サーバー（trusted_relays）のReceivedフィールドから、実際の送信元が分からなかったか", "whether the Received field of a trusted relay (trusted_relays) does not tell who the real client is; false for mail that the relay wrote itself"},
 	{"fact.client.helo", "送信元サーバーが名乗った名前（HELO）", "name the sending server gave (HELO)"},
 	{"fact.client.tls", "通信が暗号化されているか", "whether the connection is encrypted"},
 	{"fact.from.address", "エンベロープの差出人アドレス（空のときは配送通知）", "sender address of the envelope, empty for a delivery report"},
