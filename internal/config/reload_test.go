@@ -24,6 +24,41 @@ func TestRestartKeys(t *testing.T) {
 	}
 }
 
+// TestLiveAlerts: who is told, and how much the spool holds, changes without a restart.
+func TestLiveAlerts(t *testing.T) {
+	a, b := Default(), Default()
+	b.Alert.Mail, b.Alert.Lang = []string{"admin@elsewhere.test"}, "en"
+	b.Relay.SpoolLimit, b.Relay.SpoolLimitMails = 1<<30, 7
+	if keys := RestartKeys(a, b); len(keys) != 0 {
+		t.Errorf("%q", keys)
+	}
+	b.Relay.DiskReserve++
+	if keys := RestartKeys(a, b); !slices.Equal(keys, []string{"relay.disk_reserve"}) {
+		t.Errorf("%q", keys)
+	}
+}
+
+// TestAlertWay: an alert about a backend must not need that backend.
+func TestAlertWay(t *testing.T) {
+	for alert, warns := range map[string]bool{
+		`["admin@example.jp"]`:                         true,
+		`["admin@example.jp", "admin@elsewhere.test"]`: false,
+		`["admin@kept.example.jp"]`:                    false,
+		`[]`:                                           false,
+	} {
+		text := "[alert]\nmail = " + alert + "\n[bounce]\nrelay = \"smtp://out.example.net:25\"\n" +
+			"[[domain]]\nnames = [\"example.jp\"]\nrecipients = \"any\"\nbackends = [\"smtp://mail1.example.jp:25\"]\n" +
+			"[[domain]]\nnames = [\"kept.example.jp\"]\nrecipients = \"any\"\nbackends = [\"maildir:/var/mail/kept\"]\n"
+		c, err := Parse("x.toml", []byte(text), Options{SkipFiles: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(c.Warnings.Error(), "is delivered by the backends of example.jp"); got != warns {
+			t.Errorf("%s: %v", alert, c.Warnings)
+		}
+	}
+}
+
 // TestLiveKeys: every key that is said to be taken over exists.
 func TestLiveKeys(t *testing.T) {
 	var known []string

@@ -9,6 +9,7 @@ import (
 // alerts checks [alert]. An alert goes out through the relay: to the backends of our own domains, and to other addresses by
 // way of [bounce].
 func (v *validator) alerts() {
+	v.aloneWithBackends()
 	for i, s := range v.cfg.Alert.Mail {
 		path := at("alert.mail", i)
 		a, err := mail.ParseAddress(s, false)
