@@ -53,3 +53,32 @@ func TestOwners(t *testing.T) {
 		}
 	})
 }
+
+// ended is a Recorder that counts the ends of each recipient.
+type ended struct{ ends map[string]int }
+
+func (ended) Held(string, []mail.Address) error { return nil }
+func (e ended) Ended(x End) error {
+	e.ends[x.ID+" "+x.Rcpt.String()+" "+x.State+" "+x.By]++
+	return nil
+}
+
+// TestDeletedBeside: what a command deletes beside the serve is written down by the serve's next look, not by its next comparison.
+func TestDeletedBeside(t *testing.T) {
+	everywhere(t, func(t *testing.T, r config.Redis) {
+		e := ended{map[string]int{}}
+		g := newRig(t, r, func(o *Options) { o.Recorder = e })
+		command, err := New(Options{Store: g.store, SpoolDir: g.spool.Dir(), Now: g.clock.now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.hold(t, sample("m1", "text\r\n"))
+		if _, err := command.Delete(t.Context(), "m1", []mail.Address{addr("sato@example.jp")}, "admin"); err != nil {
+			t.Fatal(err)
+		}
+		g.Tick(t.Context())
+		if len(e.ends) != 1 || e.ends["m1 Sato@example.jp deleted admin"] != 1 {
+			t.Errorf("%v", e.ends)
+		}
+	})
+}

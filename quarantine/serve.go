@@ -170,6 +170,7 @@ func (q *Store) request(ctx context.Context, id string) error {
 		}
 		q.ended(r, done, StateReleased, g.by, g.at)
 	}
+	q.deleted(r)
 	return q.rest(ctx, id)
 }
 
@@ -281,11 +282,26 @@ func (q *Store) ended(r *record, rcpts []mail.Address, state, by string, at time
 		q.o.Log.Info("quarantine: "+state, "id", r.ID, "rcpt", a.String(), "by", by)
 		e := End{ID: r.ID, Rcpt: a, State: state, By: by, At: at}
 		q.o.OnEnd(e)
-		if q.o.Recorder == nil {
-			continue
+		q.writeDown(e)
+	}
+}
+
+// deleted writes down what a command, or another host, has deleted of a mail, without waiting for the next comparison. It is called
+// more than once.
+func (q *Store) deleted(r *record) {
+	for _, s := range r.rcpts() {
+		if s.State == StateDeleted && s.By != byNobody {
+			q.remember(r.ID, []mail.Address{s.Rcpt}, r.states[s.Rcpt.Key()])
+			q.writeDown(End{ID: r.ID, Rcpt: s.Rcpt, State: s.State, By: s.By, At: s.At})
 		}
-		if err := q.o.Recorder.Ended(e); err != nil {
-			q.o.Log.Warn("quarantine: an end cannot be written down now; the check does it", "id", r.ID, "rcpt", a.String(), "error", err)
-		}
+	}
+}
+
+func (q *Store) writeDown(e End) {
+	if q.o.Recorder == nil {
+		return
+	}
+	if err := q.o.Recorder.Ended(e); err != nil {
+		q.o.Log.Warn("quarantine: an end cannot be written down now; the check does it", "id", e.ID, "rcpt", e.Rcpt.String(), "error", err)
 	}
 }
