@@ -227,7 +227,6 @@ budget = "2s"
 late_answer = "20s"
 disk_reserve = "48MiB"
 ledger_check = "10s"
-ledger_check = "10s"
 `, w.data, rules, w.smtp, w.redis.addr)
 	for _, check := range []string{"rdns", "dnsbl", "geoip", "ratelimit", "spf", "dkim", "dmarc", "bayes"} {
 		fmt.Fprintf(&b, "[filters.%s]\nenabled = false\n", check)
