@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/net/publicsuffix"
+
 	"sekimori/internal/dns"
 	"sekimori/internal/mail"
 )
@@ -30,6 +32,7 @@ var rdnsSpec = Spec{
 	Facts: []mail.Fact{
 		{Name: "rdns.result", Type: mail.String, Stage: mail.Connect},
 		{Name: "rdns.name", Type: mail.String, Stage: mail.Connect},
+		{Name: "rdns.domain", Type: mail.String, Stage: mail.Connect},
 		{Name: "rdns.generic", Type: mail.Bool, Stage: mail.Connect},
 		{Name: "rdns.helo", Type: mail.String, Stage: mail.Helo},
 	},
@@ -116,9 +119,22 @@ func (r *rdns) connect(ctx context.Context, client netip.Addr) (mail.Result, err
 		{Name: "rdns.result", Value: result},
 		// Only a confirmed name: the other is whatever the owner of the address wants to be taken for.
 		{Name: "rdns.name", Value: rev.confirmed},
+		{Name: "rdns.domain", Value: ownDomain(rev.confirmed, pattern != "")},
 		{Name: "rdns.generic", Value: pattern != ""},
 	}
 	return res, nil
+}
+
+// ownDomain returns the domain that somebody registered of a confirmed name, "" when the name is one of a pool.
+func ownDomain(name string, generic bool) string {
+	if name == "" || generic {
+		return ""
+	}
+	d, err := publicsuffix.EffectiveTLDPlusOne(strings.ToLower(strings.TrimSuffix(name, ".")))
+	if err != nil {
+		return ""
+	}
+	return d
 }
 
 // generic says by what pattern the names are generic, "" when one of them is not.

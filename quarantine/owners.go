@@ -36,6 +36,17 @@ func (h *Held) everybody() []mail.Address {
 	return all
 }
 
+// RcptsOf returns which of the mail's recipients somebody with these addresses stands behind: his own, and those that stand for him.
+func (h *Held) RcptsOf(who []mail.Address) []mail.Address {
+	var list []mail.Address
+	for _, r := range h.Rcpts {
+		if slices.ContainsFunc(who, func(a mail.Address) bool { return a.Key() == r.Key() || h.stands(r, a) }) {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
 // pick returns the mail's own recipients among those asked for; all when none was asked for. Who is asked for and is no
 // recipient means those that stand for him.
 func (m *meta) pick(want []mail.Address) ([]mail.Address, error) {

@@ -196,7 +196,7 @@ func (q *Store) fileRequest(ctx context.Context, r spool.Request) error {
 	}
 	rec, err := q.record(ctx, id)
 	if err == nil {
-		_, err = q.change(ctx, r.Verb, rec, rcpts, by, time.Time{})
+		_, err = q.change(ctx, rec, rcpts, Decision{Delete: r.Verb == verbDelete, By: by})
 		return err
 	}
 	p, perr := q.pending(id)

@@ -43,6 +43,7 @@ type Held struct {
 	Describe    map[string]string `json:",omitempty"` // the deciding rule's text for people, by language
 	Final       bool              `json:",omitempty"` // a rule decided, not the sum
 	Limit       float64           `json:",omitempty"` // the threshold that the score reached
+	Proof       mail.Proof        `json:",omitzero"`  // what was confirmed of the author
 }
 
 // Errors of this package, for errors.Is.

@@ -36,7 +36,7 @@ func (q *Store) ask(ctx context.Context, verb, id string, rcpts []mail.Address, 
 	}
 	r, err := q.record(ctx, id)
 	if err == nil {
-		c, err := q.change(ctx, verb, r, rcpts, by, time.Time{})
+		c, err := q.change(ctx, r, rcpts, Decision{Delete: verb == verbDelete, By: by})
 		return c.States, err
 	}
 	_, perr := q.pending(id)
@@ -66,26 +66,31 @@ type Changed struct {
 	Due  time.Time // of a release: when it is handed over; zero: at once
 }
 
-// change makes the change of state that is the request. A release that is due later can be undone until then.
-func (q *Store) change(ctx context.Context, verb string, r *record, rcpts []mail.Address, by string, due time.Time) (Changed, error) {
+// change makes the change of state that is the decision. A release that is due later can be undone until then.
+func (q *Store) change(ctx context.Context, r *record, rcpts []mail.Address, d Decision) (Changed, error) {
 	who, err := r.pick(rcpts)
 	if err != nil {
 		return Changed{}, err
 	}
-	now := q.o.Now().UTC().Truncate(time.Millisecond)
-	c := Changed{From: map[string]string{}, By: by, At: now, Due: due}
+	if d.At.IsZero() {
+		d.At = q.o.Now()
+	}
+	d.At = d.At.UTC().Truncate(time.Millisecond)
+	c := Changed{From: map[string]string{}, By: d.By, At: d.At, Due: d.Due}
 	// Noted before, so that a crash in between leaves no release unseen; and after, because the serve may have looked
 	// meanwhile, found nothing to do and taken the note away.
-	if err := q.noteRequest(ctx, r.ID, latest(now, due)); err != nil {
+	if err := q.noteRequest(ctx, r.ID, latest(q.o.Now(), d.Due)); err != nil {
 		return c, err
 	}
-	to := encodeState(StateReleasing, now, by)
-	if !due.IsZero() {
-		to = encodeDelayed(now, by, due)
+	to, from := encodeState(StateReleasing, d.At, d.By), []string{StateHeld, StateDeleted}
+	if !d.Due.IsZero() {
+		to = encodeDelayed(d.At, d.By, d.Due)
 	}
-	from := []string{StateHeld, StateDeleted}
-	if verb == verbDelete {
-		to, from = encodeState(StateDeleted, now, by), []string{StateHeld}
+	if d.Delete {
+		to = encodeState(StateDeleted, d.At, d.By)
+	}
+	if d.Delete || d.HeldOnly {
+		from = from[:1]
 	}
 	for _, state := range from {
 		done, err := q.move(ctx, r.ID, state+"|", to, who)
@@ -95,17 +100,17 @@ func (q *Store) change(ctx context.Context, verb string, r *record, rcpts []mail
 		for _, a := range done {
 			c.From[a.Key()] = state
 		}
-		if verb == verbDelete {
-			q.ended(r, done, StateDeleted, by, now)
+		if d.Delete {
+			q.ended(r, done, StateDeleted, d.By, d.At)
 		}
 	}
-	if err := q.noteRequest(ctx, r.ID, latest(now, due)); err != nil {
+	if err := q.noteRequest(ctx, r.ID, latest(q.o.Now(), d.Due)); err != nil {
 		return c, err
 	}
-	if due.IsZero() {
+	if d.Due.IsZero() {
 		q.o.Store.Client().Publish(ctx, hintChannel, r.ID) // a hint: the serve looks once a second anyway
 	}
-	c.States, err = q.after(ctx, verb, r.ID, who)
+	c.States, err = q.after(ctx, d.Delete, r.ID, who)
 	return c, err
 }
 
@@ -129,13 +134,13 @@ func (q *Store) move(ctx context.Context, id, from, to string, rcpts []mail.Addr
 }
 
 // after reads the states and says whether the request has what it wanted.
-func (q *Store) after(ctx context.Context, verb, id string, who []mail.Address) ([]RcptState, error) {
+func (q *Store) after(ctx context.Context, deleted bool, id string, who []mail.Address) ([]RcptState, error) {
 	r, err := q.record(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	good := map[string]bool{StateReleasing: true, StateReleased: true}
-	if verb == verbDelete {
+	if deleted {
 		good = map[string]bool{StateDeleted: true, StateExpired: true}
 	}
 	var list []RcptState

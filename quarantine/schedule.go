@@ -12,18 +12,22 @@ import (
 	"sekimori/internal/store"
 )
 
-// Schedule is Release with a time before which the mail does not leave, so that it can be undone with Undo. The zero due is at once.
-// The time stands in the store: whichever serve runs then hands the mail over, once. Unlike Release it needs the store.
-func (q *Store) Schedule(ctx context.Context, id string, rcpts []mail.Address, by string, due time.Time) (Changed, error) {
-	return q.changeStored(ctx, verbRelease, id, rcpts, by, due)
+// Decision is what is to become of a mail.
+type Decision struct {
+	Delete bool // else it is released
+	By     string
+	// At is when it was decided; zero: now. The same decision, At, By and Due included, can be made again after a crash and then is
+	// still one.
+	At time.Time
+	// Due is the time before which a released mail does not leave, so that it can be undone with Undo; zero: at once.
+	Due time.Time
+	// HeldOnly leaves alone what is deleted; else it is released.
+	HeldOnly bool
 }
 
-// Discard is Delete that says what it changed, for Undo. Unlike Delete it needs the store.
-func (q *Store) Discard(ctx context.Context, id string, rcpts []mail.Address, by string) (Changed, error) {
-	return q.changeStored(ctx, verbDelete, id, rcpts, by, time.Time{})
-}
-
-func (q *Store) changeStored(ctx context.Context, verb, id string, rcpts []mail.Address, by string, due time.Time) (Changed, error) {
+// Decide is Release or Delete that says what it changed, for Undo, and whose release can wait. The time for which it waits stands in
+// the store: whichever serve runs then hands the mail over, once. Unlike them it needs the store.
+func (q *Store) Decide(ctx context.Context, id string, rcpts []mail.Address, d Decision) (Changed, error) {
 	if !spool.ValidID(id) {
 		return Changed{}, fmt.Errorf("%w: %q", ErrNotFound, id)
 	}
@@ -34,7 +38,8 @@ func (q *Store) changeStored(ctx context.Context, verb, id string, rcpts []mail.
 		}
 		return Changed{}, err
 	}
-	return q.change(ctx, verb, r, rcpts, actor(by), due)
+	d.By = actor(d.By)
+	return q.change(ctx, r, rcpts, d)
 }
 
 // actor is never empty: a state that names nobody would be taken for another.
@@ -45,7 +50,7 @@ func actor(by string) string {
 	return by
 }
 
-// Undo takes back what Schedule or Discard changed, for those recipients whose state is still what that request made it, and
+// Undo takes back what Decide changed, for those recipients whose state is still what that request made it, and
 // returns them: a release before it is due, a deletion while the octets are kept. They get the state back that they had. Who asks
 // again changes nothing.
 func (q *Store) Undo(ctx context.Context, id string, c Changed, by string) ([]mail.Address, error) {
@@ -56,6 +61,7 @@ func (q *Store) Undo(ctx context.Context, id string, c Changed, by string) ([]ma
 	if r.fin {
 		return nil, nil
 	}
+	c.By = actor(c.By)
 	was := encodeState(StateDeleted, c.At, c.By)
 	if !c.Due.IsZero() {
 		was = encodeDelayed(c.At, c.By, c.Due)

@@ -15,7 +15,7 @@ const minute = time.Minute
 
 func (g *rig) schedule(t *testing.T, id, rcpt string) Changed {
 	t.Helper()
-	c, err := g.Schedule(t.Context(), id, []mail.Address{addr(rcpt)}, rcpt, g.clock.now().Add(minute))
+	c, err := g.Decide(t.Context(), id, []mail.Address{addr(rcpt)}, Decision{By: rcpt, Due: g.clock.now().Add(minute)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,11 +99,11 @@ func TestUndoDelete(t *testing.T) {
 		g := newRig(t, r, func(o *Options) { o.Recorder = held })
 		ctx := t.Context()
 		g.hold(t, sample("m1", "text\r\n"))
-		c, err := g.Discard(ctx, "m1", nil, "sato@example.jp")
+		c, err := g.Decide(ctx, "m1", nil, Decision{Delete: true, By: "sato@example.jp"})
 		if err != nil || len(c.From) != 2 {
 			t.Fatalf("%+v %v", c, err)
 		}
-		released, err := g.Schedule(ctx, "m1", []mail.Address{addr("ito@example.jp")}, "admin", g.clock.now().Add(minute))
+		released, err := g.Decide(ctx, "m1", []mail.Address{addr("ito@example.jp")}, Decision{By: "admin", Due: g.clock.now().Add(minute)})
 		if err != nil || released.From["ito@example.jp"] != StateDeleted {
 			t.Fatalf("%+v %v", released, err)
 		}
@@ -133,7 +133,7 @@ func TestUndoneStaysSo(t *testing.T) {
 	g := newRig(t, r.config())
 	ctx := t.Context()
 	g.hold(t, sample("m1", "text\r\n"))
-	c, err := g.Discard(ctx, "m1", nil, "sato")
+	c, err := g.Decide(ctx, "m1", nil, Decision{Delete: true, By: "sato"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,10 +213,10 @@ func TestCrashAfterFirm(t *testing.T) {
 
 func TestScheduleOfNothing(t *testing.T) {
 	g := newRig(t, config.Redis{})
-	if _, err := g.Schedule(t.Context(), "m1", nil, "x", time.Time{}); !errors.Is(err, ErrNotFound) {
+	if _, err := g.Decide(t.Context(), "m1", nil, Decision{By: "x"}); !errors.Is(err, ErrNotFound) {
 		t.Error(err)
 	}
-	if _, err := g.Discard(t.Context(), "../m1", nil, "x"); !errors.Is(err, ErrNotFound) {
+	if _, err := g.Decide(t.Context(), "../m1", nil, Decision{Delete: true}); !errors.Is(err, ErrNotFound) {
 		t.Error(err)
 	}
 }

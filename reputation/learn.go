@@ -231,6 +231,21 @@ func (l *Learner) Unlearn(ctx context.Context, tokens []string, fingerprint stri
 	return done && err == nil, err
 }
 
+// Known says as what a mail was last shown; "" when it never was, or so long ago that it counts no more.
+func (l *Learner) Known(ctx context.Context, fingerprint string) (Class, error) {
+	text, err := l.client.Get(ctx, fingerprintKey(fingerprint)).Result()
+	if errors.Is(err, store.Nil) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if r, ok := parseRecord(text); ok && r.month >= oldest(l.now()) {
+		return r.class, nil
+	}
+	return "", nil
+}
+
 // Stats says what the model holds.
 type Stats struct {
 	Counts

@@ -35,7 +35,7 @@ var may = map[string][]string{
 	"filters/bayes":          {"internal/mime"},
 	"rules":                  {},
 	"quarantine":             {"internal/store", "internal/spool", "internal/mime", "internal/config"},
-	"quarantine/acts":        {"quarantine", "reputation", "internal/audit", "internal/store"},
+	"quarantine/acts":        {"quarantine", "reputation", "filters/bayes", "internal/mime", "internal/audit", "internal/store"},
 	"internal/audit":         {"internal/store"},
 	"internal/gate":          {"filters", "rules"},
 	"internal/ledger":        {"internal/disk"},

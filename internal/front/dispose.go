@@ -165,6 +165,7 @@ func (d *disposal) hold(ctx context.Context, b *batch) error {
 		Owners: tx.ownersOf(rcpts),
 	}
 	h.show(tx.message, &v, d.origin)
+	h.Proof = mail.ProofOf(tx.judging.Transaction())
 	err := d.s.opts.Keeper.Hold(ctx, h)
 	if err == nil {
 		d.kept += len(b.at)

@@ -169,6 +169,7 @@ type Held struct {
 	Describe    map[string]string
 	Final       bool
 	Limit       float64
+	Proof       mail.Proof
 }
 
 // Keeper is the quarantine.

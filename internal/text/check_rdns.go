@@ -67,6 +67,11 @@ var rdnsTexts = []Entry{
 		"The reverse name that leads back to the client's address; empty when there is none",
 	},
 	{
+		"fact.rdns.domain",
+		"正引きと一致した逆引き名のドメイン。一致した名前がない場合や、プロバイダーが機械的に付けた名前の場合は空",
+		"The registered domain of the confirmed reverse name; empty when there is none, or when the name is one of a provider's pool",
+	},
+	{
 		"fact.rdns.generic",
 		"逆引き名が、プロバイダーが一般の回線に機械的に付ける名前に見えるかどうか",
 		"Whether the reverse name looks like one that a provider gives to every line",

@@ -42,8 +42,8 @@ var (
 	ErrInvalid = errors.New("acts: not a valid request")
 )
 
-// Options of a release.
-type Options struct {
+// How a release is made.
+type How struct {
 	Allow bool // let the sender's mail to these recipients through from now on, narrowly and for a while
 	Now   bool // without the time in which it can be undone; for commands
 }
@@ -61,7 +61,6 @@ type Receipt struct {
 	Allowed   []reputation.Allow // permissions that were made
 	Learned   string             // ham | spam | "": nothing
 	NotDone   []string           // what could not be done beside the act itself ("learning: …"), in English
-	Failed    map[string]string  // of a bulk: mails that were not changed, and why
 }
 
 // Similar mails are held for the same person for the same reason as another.
@@ -114,5 +113,7 @@ type Progress struct {
 	State         string // running | done | undoing | undone
 	Total, Done   int
 	Failed        int
+	Errors        map[string]string // of the first that failed: why
 	Started, Last time.Time
+	Undo          time.Time // until when all of it can be undone; zero: it cannot
 }

@@ -1,0 +1,189 @@
+package acts
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"sekimori/internal/mail"
+	"sekimori/internal/store"
+	"sekimori/internal/text"
+)
+
+const (
+	asksIndex = "ask:i"      // mail -> when it was first asked for
+	askNews   = "ask:new"    // mail -> when it was asked for and no administrator was told yet
+	askMailed = "ask:mailed" // there while no further mail about it is sent
+	noteMost  = 500          // characters
+	asksMost  = 20           // persons who ask for one mail
+)
+
+func askKey(id string) string { return "ask:{" + id + "}" }
+
+// Asked is somebody's wish that an administrator look at a mail.
+type Asked struct {
+	ID    string         `json:"id"`
+	By    string         `json:"by"`
+	Rcpts []mail.Address `json:"rcpts"`
+	Note  string         `json:"note,omitempty"` // cleaned: one line without control and direction characters
+	At    time.Time      `json:"at"`
+}
+
+// cleanNote makes a note of a person fit for mails and pages: one line of at most 500 characters.
+func cleanNote(note string) string {
+	note = strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) {
+			return ' '
+		}
+		return r
+	}, note)
+	return strings.TrimSpace(text.Clean(strings.Join(strings.Fields(note), " "), noteMost))
+}
+
+// Ask asks the administrators to look at a mail, with a note. It shows in their list, and they get a mail about it soon. Who asks
+// again for the same mail changes the note.
+func (s *Service) Ask(ctx context.Context, a Actor, id, note string) (Receipt, error) {
+	i, who, err := s.open(ctx, a, actAsk, id, nil)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if !i.Open() {
+		return Receipt{}, fmt.Errorf("%w: %s is not held any more", ErrState, id)
+	}
+	now := s.now()
+	asked := Asked{ID: id, By: a.Name, Rcpts: who, Note: cleanNote(note), At: now}
+	b, err := json.Marshal(asked)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("acts: %w", err)
+	}
+	if n, err := s.o.Client.HLen(ctx, askKey(id)).Result(); err != nil {
+		return Receipt{}, fmt.Errorf("acts: %w", err)
+	} else if n >= asksMost {
+		return Receipt{}, fmt.Errorf("%w: so many have asked for %s already", ErrState, id)
+	}
+	if err := s.audit(ctx, a, actAsk, []string{id}, who, asked.Note); err != nil {
+		return Receipt{}, err
+	}
+	score := store.Z{Score: float64(now.UnixMilli()), Member: id}
+	pipe := s.o.Client.Pipeline()
+	pipe.HSet(ctx, askKey(id), strings.ToLower(a.Name), b)
+	pipe.PExpireAt(ctx, askKey(id), i.Until.Add(24*time.Hour))
+	pipe.ZAddNX(ctx, asksIndex, score)
+	pipe.ZAddNX(ctx, askNews, score)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return Receipt{}, fmt.Errorf("acts: %w", err)
+	}
+	return Receipt{ID: receiptID(actAsk, id, now, a.Name), Act: actAsk, Mails: []string{id}, Rcpts: who, At: now, Changed: true}, nil
+}
+
+// Question is a mail for which somebody asks, with all who do.
+type Question struct {
+	Item
+	Asked []Asked // oldest first
+}
+
+// Asks returns the mails for which an administrator is asked, oldest question first. Those that are decided are left out.
+func (s *Service) Asks(ctx context.Context, a Actor) ([]Question, error) {
+	if a.Role == Person || !a.can(actSee) {
+		return nil, fmt.Errorf("%w: role %q does not answer questions", ErrForbidden, a.Role)
+	}
+	ids, err := s.o.Client.ZRange(ctx, asksIndex, 0, 999).Result()
+	if err != nil {
+		return nil, fmt.Errorf("acts: %w", err)
+	}
+	return s.questions(ctx, a, ids)
+}
+
+func (s *Service) questions(ctx context.Context, a Actor, ids []string) ([]Question, error) {
+	var list []Question
+	for _, id := range ids {
+		i, err := s.Show(ctx, a, id)
+		if errors.Is(err, ErrNotFound) || err == nil && !i.Open() {
+			s.forgetAsk(ctx, id)
+			continue
+		}
+		if err != nil {
+			return list, err
+		}
+		fields, err := s.o.Client.HGetAll(ctx, askKey(id)).Result()
+		if err != nil {
+			return list, fmt.Errorf("acts: %w", err)
+		}
+		q := Question{Item: i}
+		for _, v := range fields {
+			var asked Asked
+			if json.Unmarshal([]byte(v), &asked) == nil {
+				q.Asked = append(q.Asked, asked)
+			}
+		}
+		if len(q.Asked) == 0 {
+			s.forgetAsk(ctx, id)
+			continue
+		}
+		slices.SortFunc(q.Asked, func(a, b Asked) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.By, b.By)) })
+		list = append(list, q)
+	}
+	return list, nil
+}
+
+// forgetAsk takes a mail out of the lists; an error leaves it there for the next look.
+func (s *Service) forgetAsk(ctx context.Context, id string) {
+	pipe := s.o.Client.Pipeline()
+	pipe.Del(ctx, askKey(id))
+	pipe.ZRem(ctx, asksIndex, id)
+	pipe.ZRem(ctx, askNews, id)
+	if _, err := pipe.Exec(ctx); err != nil {
+		s.o.Log.Debug("acts: a question cannot be taken away now", "id", id, "error", err)
+	}
+}
+
+// Answer takes a question away without deciding about the mail. Releasing or deleting it does so by itself.
+func (s *Service) Answer(ctx context.Context, a Actor, id, note string) error {
+	if a.Role != Admin {
+		return fmt.Errorf("%w: only an administrator answers", ErrForbidden)
+	}
+	n, err := s.o.Client.Exists(ctx, askKey(id)).Result()
+	if err != nil {
+		return fmt.Errorf("acts: %w", err)
+	}
+	if n == 0 {
+		return fmt.Errorf("%w: nobody asked for %s", ErrNotFound, id)
+	}
+	if err := s.audit(ctx, a, actAnswer, []string{id}, nil, cleanNote(note)); err != nil {
+		return err
+	}
+	s.forgetAsk(ctx, id)
+	return nil
+}
+
+// TellAsked calls tell with the questions of which the administrators have not been told, at most once in quiet over all hosts.
+// When tell fails they stay untold.
+func (s *Service) TellAsked(ctx context.Context, quiet time.Duration, tell func([]Question) error) error {
+	ids, err := s.o.Client.ZRange(ctx, askNews, 0, 99).Result()
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	mine, err := s.o.Client.SetNX(ctx, askMailed, "1", quiet).Result()
+	if err != nil || !mine {
+		return err
+	}
+	list, err := s.questions(ctx, Actor{Name: "sekimori", Role: Admin}, ids)
+	if err == nil && len(list) > 0 {
+		err = tell(list)
+	}
+	if err != nil || len(list) == 0 {
+		s.o.Client.Del(ctx, askMailed)
+		return err
+	}
+	members := make([]any, len(ids))
+	for i, id := range ids {
+		members[i] = id
+	}
+	return s.o.Client.ZRem(ctx, askNews, members...).Err()
+}
