@@ -101,6 +101,7 @@ func (q *Store) unindex(ctx context.Context, id string, h *Held) error {
 	}
 	pipe.ZRem(ctx, timeIndex, id)
 	pipe.ZRem(ctx, dueIndex, id)
+	pipe.ZRem(ctx, lateKey, id)
 	_, err := pipe.Exec(ctx)
 	return err
 }

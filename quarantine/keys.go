@@ -28,6 +28,7 @@ const (
 	requestsKey = "q:i:requests" // id -> when the earliest request is due
 	intentsKey  = "q:i:intents"  // "id hash" -> when the hold began; there until the indexes are written
 	usedKey     = "q:i:used"     // octets, corrected by the sweep
+	lateKey     = "q:i:late"     // id -> when it expires at the latest; its retention is over, and not everybody was told
 	versionKey  = "q:i:version"  // of the indexes, once they are complete
 	repairKey   = "q:i:repair"   // the host that repairs
 	hintChannel = "q:hint"

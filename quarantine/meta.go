@@ -37,6 +37,7 @@ type meta struct {
 	Hash  string
 	ZSize int64
 	Own   int64
+	Paid  int64 // octets that count for this mail: Own, and ZSize when it brought the body
 }
 
 // record is a mail as read from the store.

@@ -44,6 +44,12 @@ type Held struct {
 	Final       bool              `json:",omitempty"` // a rule decided, not the sum
 	Limit       float64           `json:",omitempty"` // the threshold that the score reached
 	Proof       mail.Proof        `json:",omitzero"`  // what was confirmed of the author
+
+	// Keep is for how long it is kept, when not as configured.
+	Keep time.Duration `json:",omitempty"`
+	// Refused says that the sender was told so: nobody was promised this mail. It is a copy for the recipients to look at; it is not
+	// in the ledger, and it expires in time whoever was told of it.
+	Refused bool `json:",omitempty"`
 }
 
 // Errors of this package, for errors.Is.
@@ -102,9 +108,14 @@ type Options struct {
 	Route     func([]mail.Address) [][]mail.Address
 	Node      string        // name of this host, the same after a restart, for claims
 	Retention time.Duration // default 14 days
+	Keep      []Keep        // what is kept for another time; the first that fits decides
 	Quota     int64         // octets in the store; 0: none
-	OnEnd     func(End)     // optional; called at least once per end
-	Recorder  Recorder      // optional
+	// DomainQuota is the octets that may be held for a recipient domain (in small letters); a domain without an entry has no limit.
+	DomainQuota map[string]int64
+	// Announcer is asked before a mail expires; nil: nobody is told of held mail, and it expires in time.
+	Announcer Announcer
+	OnEnd     func(End) // optional; called at least once per end
+	Recorder  Recorder  // optional
 	Warn      func(key, message string)
 	Log       *slog.Logger
 	Now       func() time.Time
@@ -133,7 +144,8 @@ type Store struct {
 	scanMu  sync.Mutex         // guards scanned, which the nodes of a Cluster change side by side
 	scanned map[string]*uint64 // by node: where its keys go on; nil: no rescan is going on
 
-	complete atomic.Bool // the indexes are known to be
+	untold   atomic.Int64 // recipients whose mail expired though nobody was told
+	complete atomic.Bool  // the indexes are known to be
 
 	pendMu sync.Mutex // one change of a hold on the disk at a time
 	doneMu sync.Mutex
@@ -144,9 +156,6 @@ type retry struct {
 	at   time.Time
 	wait time.Duration
 }
-
-// longest returns for how long a mail is kept at most.
-func (q *Store) longest() time.Duration { return q.o.Retention }
 
 // New makes a quarantine. It does not talk to the store.
 func New(o Options) (*Store, error) {

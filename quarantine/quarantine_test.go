@@ -191,7 +191,7 @@ func TestCampaign(t *testing.T) {
 
 func TestQuota(t *testing.T) {
 	g := newRig(t, config.Redis{}, func(o *Options) { o.Quota = 100 << 10 })
-	if err := g.Hold(t.Context(), sample("m1", big(90<<10, 1))); err != nil {
+	if err := g.Hold(t.Context(), sample("m1", big(80<<10, 1))); err != nil {
 		t.Fatal(err)
 	}
 	if err := g.Hold(t.Context(), sample("m2", big(90<<10, 2))); !errors.Is(err, ErrFull) {

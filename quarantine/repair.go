@@ -20,6 +20,7 @@ const (
 type round struct {
 	pos    *cursor // nil: at the beginning
 	used   int64
+	by     map[string]int64    // octets, as in usedByKey
 	bodies map[uint64]struct{} // whose octets are counted; the beginning of the hash
 }
 
@@ -49,7 +50,7 @@ func (q *Store) repair(ctx context.Context) (done bool, err error) {
 		return !ours, err
 	}
 	if q.round == nil {
-		q.round = &round{bodies: map[uint64]struct{}{}}
+		q.round = &round{bodies: map[uint64]struct{}{}, by: map[string]int64{}}
 	}
 	r := q.round
 	for looked, began := 0, q.o.Now(); looked < repairMost && q.o.Now().Sub(began) < turnMost; {
@@ -71,6 +72,9 @@ func (q *Store) repair(ctx context.Context) (done bool, err error) {
 
 // counted writes what a whole round has found.
 func (q *Store) counted(ctx context.Context, r *round) error {
+	if err := q.recount(ctx, r.by); err != nil {
+		return err
+	}
 	pipe := q.o.Store.Client().Pipeline()
 	pipe.Set(ctx, usedKey, r.used, 0)
 	pipe.Set(ctx, versionKey, indexVersion, 0)
@@ -87,6 +91,11 @@ func (q *Store) repairStep(ctx context.Context, r *round, ids []string) error {
 	for _, rec := range records {
 		there[rec.ID] = true
 		r.used += rec.Own
+		if !rec.fin {
+			for _, f := range rec.usages() {
+				r.by[f] += rec.Paid
+			}
+		}
 		body, _ := strconv.ParseUint(rec.Hash[:min(16, len(rec.Hash))], 16, 64)
 		if _, have := r.bodies[body]; !have {
 			r.bodies[body] = struct{}{}

@@ -18,13 +18,13 @@ const pieceLife = time.Hour // of pieces that no message uses yet
 // recipients who are not simply held; limits is false for a mail that was promised already.
 func (q *Store) save(ctx context.Context, h *Held, p *packed, states map[string]string, limits bool) error {
 	if limits {
-		if err := q.room(ctx, p); err != nil {
+		if err := q.room(ctx, h, p); err != nil {
 			return err
 		}
 	}
 	c := q.o.Store.Client()
 	now := q.o.Now()
-	until := h.Time.Add(q.o.Retention)
+	until := h.Time.Add(q.kept(h))
 	if until.Before(now) {
 		until = now
 	}
@@ -36,7 +36,7 @@ func (q *Store) save(ctx context.Context, h *Held, p *packed, states map[string]
 	if wrote {
 		octets += p.zsize
 	}
-	m, err := json.Marshal(meta{Held: *h, Until: until, Hash: p.hash, ZSize: p.zsize, Own: p.own})
+	m, err := json.Marshal(meta{Held: *h, Until: until, Hash: p.hash, ZSize: p.zsize, Own: p.own, Paid: octets})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
@@ -53,7 +53,7 @@ func (q *Store) save(ctx context.Context, h *Held, p *packed, states map[string]
 	commit := q.scripts.commit.Eval(ctx, pipe, []string{mailKey(h.ID), headKey(h.ID)}, args...)
 	q.index(ctx, pipe, h, until)
 	q.indexNews(ctx, pipe, h, nil)
-	pipe.IncrBy(ctx, usedKey, octets) // an estimate between two repairs
+	q.count(ctx, pipe, h, octets, octets)
 	_, err = pipe.Exec(ctx)
 	if cerr := commit.Err(); cerr != nil {
 		return full(q.o.Store, cerr)
@@ -161,26 +161,6 @@ func (q *Store) dropBody(ctx context.Context, id, hash string) (deleted bool, er
 		}
 	}
 	return false, nil
-}
-
-// room refuses what goes over the quota or the cap of the embedded store.
-func (q *Store) room(ctx context.Context, p *packed) error {
-	pipe := q.o.Store.Client().Pipeline()
-	used, count := pipe.Get(ctx, usedKey), pipe.ZCard(ctx, timeIndex)
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, store.Nil) {
-		return err
-	}
-	n, _ := used.Int64()
-	if q.o.Quota > 0 && n+p.own+p.zsize > q.o.Quota {
-		q.o.Warn("quarantine.full", fmt.Sprintf("The quarantine's quota of %d octets is reached.", q.o.Quota))
-		return fmt.Errorf("%w: the quota of %d octets is reached", ErrFull, q.o.Quota)
-	}
-	if q.o.Store.Embedded() && count.Val() >= embeddedMails {
-		q.o.Warn("quarantine.full", fmt.Sprintf("The embedded store holds %d mails, its most.", embeddedMails))
-		return fmt.Errorf("%w: the embedded store holds %d mails", ErrFull, embeddedMails)
-	}
-	q.o.Warn("quarantine.full", "")
-	return nil
 }
 
 // full turns the embedded store's lack of memory into ErrFull. A Redis that is full is like one that is down: the disk

@@ -193,7 +193,7 @@ func (q *Store) decodePending(e spool.Entry) (*pendingHold, error) {
 			p.States[r.Key()] = encodeState(StateHeld, p.Held.Time, "")
 		}
 	}
-	p.until = p.Held.Time.Add(q.o.Retention)
+	p.until = p.Held.Time.Add(q.kept(&p.Held))
 	return p, nil
 }
 

@@ -31,6 +31,9 @@ func (q *Store) sweep(ctx context.Context) (done bool, err error) {
 			first = fmt.Errorf("%s: %w", id, err)
 		}
 	}
+	if err := q.warnLate(ctx); err != nil && first == nil {
+		first = err
+	}
 	return len(ids) < sweepMost, first
 }
 
@@ -42,12 +45,11 @@ func (q *Store) due(ctx context.Context, id string, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	stay := 0
 	if !now.Before(r.Until) {
-		done, err := q.move(ctx, id, StateHeld+"|", encodeState(StateExpired, now, ""), r.Rcpts)
-		if err != nil {
+		if stay, err = q.expire(ctx, r, now); err != nil {
 			return err
 		}
-		q.ended(r, done, StateExpired, "", now)
 	}
 	args := []any{now.UnixMilli()}
 	for _, a := range r.Rcpts {
@@ -58,7 +60,7 @@ func (q *Store) due(ctx context.Context, id string, now time.Time) error {
 		return err
 	}
 	if fin == 0 {
-		return q.later(ctx, r, now)
+		return q.later(ctx, r, stay, now)
 	}
 	// The order lets a crash be repeated: the mail leaves the indexes last.
 	deleted, err := q.dropBody(ctx, id, r.Hash)
@@ -69,17 +71,10 @@ func (q *Store) due(ctx context.Context, id string, now time.Time) error {
 	if deleted {
 		octets += r.ZSize
 	}
-	q.o.Store.Client().IncrBy(ctx, usedKey, -octets) // an estimate between two repairs; an error is no loss
+	pipe := q.o.Store.Client().Pipeline()
+	q.count(ctx, pipe, &r.Held, -octets, -r.Paid)
+	_, _ = pipe.Exec(ctx) // an estimate; an error is no loss
 	return q.unindex(ctx, id, &r.Held)
-}
-
-// later looks again at the end of the retention, or soon when a release is on its way.
-func (q *Store) later(ctx context.Context, r *record, now time.Time) error {
-	at := r.Until
-	if !at.After(now) {
-		at = now.Add(sweepEvery)
-	}
-	return q.o.Store.Client().ZAdd(ctx, dueIndex, store.Z{Score: float64(at.UnixMilli()), Member: r.ID}).Err()
 }
 
 // intents ends what a crash left half done: a mail that was committed gets its indexes, a body that no mail came to use is
@@ -118,6 +113,7 @@ type Stats struct {
 	Quota    int64     // 0: none
 	Oldest   time.Time // zero when there is none
 	Requests int64     // open or just done
+	Late     int64     // of Mails: kept beyond their time, because not everybody was told of them
 	Pending  int       // on this host's disk, waiting for the store to have or to save them
 	Down     string    // why the store could not be asked; then only Pending is known
 }
@@ -127,16 +123,19 @@ func (q *Store) Stats(ctx context.Context) Stats {
 	s := Stats{Quota: q.o.Quota, Pending: len(q.pendings())}
 	pipe := q.o.Store.Client().Pipeline()
 	mails, used := pipe.ZCard(ctx, timeIndex), pipe.Get(ctx, usedKey)
-	requests := pipe.ZCard(ctx, requestsKey)
+	requests, late := pipe.ZCard(ctx, requestsKey), pipe.ZCard(ctx, lateKey)
 	oldest := pipe.ZRangeWithScores(ctx, timeIndex, 0, 0)
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, store.Nil) {
 		s.Down = err.Error()
 		return s
 	}
-	s.Mails, s.Requests = mails.Val(), requests.Val()
+	s.Mails, s.Requests, s.Late = mails.Val(), requests.Val(), late.Val()
 	s.Octets, _ = used.Int64()
 	if z := oldest.Val(); len(z) > 0 {
 		s.Oldest = time.UnixMilli(int64(z[0].Score)).UTC()
 	}
 	return s
 }
+
+// Untold returns for how many recipients a mail has expired here since the start although not everybody was told of it.
+func (q *Store) Untold() int64 { return q.untold.Load() }

@@ -70,10 +70,9 @@ func (a *app) openQuarantine() (*quarantine.Store, func(), error) {
 }
 
 func (a *app) keeperOf(cfg *config.Config, st *store.Store) (*quarantine.Store, func(), error) {
-	q, err := quarantine.New(quarantine.Options{
+	q, err := quarantine.New(keeping(quarantine.Options{
 		Store: st, SpoolDir: filepath.Join(cfg.DataDir, "spool"), Node: cfg.Hostname,
-		Retention: cfg.Quarantine.Retention.D(),
-	})
+	}, cfg))
 	if err != nil {
 		_ = st.Close()
 		return nil, nil, err

@@ -144,6 +144,7 @@ func (s *server) open(ctx context.Context) error {
 	s.health = web.NewHealth(s.room, s.notLooking, s.warn.list)
 	s.gauges()
 	s.ledgerGauges()
+	s.keepGauges()
 	s.reloadGauges()
 	return nil
 }
@@ -160,11 +161,11 @@ func (s *server) openDelivery() error {
 		return err
 	}
 	s.relay.OnFailed, s.relay.OnDelayed = s.undeliverable, s.delayed
-	s.keeper, err = quarantine.New(quarantine.Options{
-		Store: s.store, Spool: s.spool, Deliverer: releaser{s.relay}, Node: cfg.Hostname, Retention: cfg.Quarantine.Retention.D(),
-		Quota: int64(cfg.Quarantine.Quota), Route: s.relay.Route, Warn: s.warn.set, Log: s.log,
+	s.keeper, err = quarantine.New(keeping(quarantine.Options{
+		Store: s.store, Spool: s.spool, Deliverer: releaser{s.relay}, Node: cfg.Hostname,
+		Route: s.relay.Route, Warn: s.warn.set, Log: s.log,
 		Recorder: recorder{s.ledger},
-	})
+	}, cfg))
 	return err
 }
 

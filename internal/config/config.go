@@ -207,12 +207,21 @@ type Relay struct {
 type Quarantine struct {
 	Retention Duration `toml:"retention"` // default 14d
 	Quota     Size     `toml:"quota"`     // default 2GiB; 0: none
+	Keep      []Keep   `toml:"keep"`      // [[quarantine.keep]]
 	KeyFile   string   `toml:"key_file"`
 	Key       Secret   `toml:"-"` // read at Load from KeyFile, the credential quarantine.key or SEKIMORI_QUARANTINE_KEY
 
 	LinkLifetime    Duration `toml:"link_lifetime"`     // for how long a link of a digest opens; default 14d
 	LinkOpens       string   `toml:"link_opens"`        // mail: the one it is about; list: all that is held for the person; default mail
 	LinkKeyRotation Duration `toml:"link_key_rotation"` // for how long a key of the store signs; default 30d
+}
+
+// Keep is one [[quarantine.keep]]: for how long mail of a class, or for recipients of a domain, is kept. The first that fits decides.
+type Keep struct {
+	Class     string   `toml:"class"`     // "": every class
+	Domain    string   `toml:"domain"`    // one of our domains; "": every domain
+	Retention Duration `toml:"retention"` // 0: does not say
+	Quota     Size     `toml:"quota"`     // octets held for the domain; 0: no limit of its own
 }
 
 // Alert is [alert].

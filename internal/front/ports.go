@@ -170,6 +170,9 @@ type Held struct {
 	Final       bool
 	Limit       float64
 	Proof       mail.Proof
+
+	Keep    time.Duration // for how long; 0: as configured
+	Refused bool          // the sender was told 5xx: a copy that nobody was promised
 }
 
 // Keeper is the quarantine.

@@ -66,6 +66,26 @@ var warningTexts = []Entry{
 	{"warning.geoip.do", "以前に読み込んだものを使い続けています。ファイルを入れ直してください。自動的に読み直します。", "The one from before stays in use. Put a good file there; it is read again by itself."},
 	{"warning.dnsbl.is", "ブロックリスト {about} への問い合わせを休止しています", "The block list {about} is suspended"},
 	{"warning.dnsbl.do", "ほかの検査は続いています。正しく応答するようになれば自動的に再開します。続くときは、利用条件とDNSサーバーをご確認ください。", "The other checks go on. It is asked again by itself once it answers as it should. If it stays so, look at its terms of use and at your DNS server."},
+	{"warning.quarantine.late.is", "お知らせできていない隔離メールを、保存期間を過ぎても保管しています", "Held mail is kept beyond its time, because people were not told of it"},
+	{
+		"warning.quarantine.late.do", "お知らせメールが届いていない可能性があります。お知らせの設定と配送をご確認ください（sekimori digest）。お知らせできないままでも、本来の保存期間と同じ長さ（最長29日）が過ぎると削除されます。",
+		"Digests may not arrive. Look at the settings of digests and at their delivery (sekimori digest). Untold, such mail expires all the same after its retention once more, 29 days at the most.",
+	},
+	{"warning.quarantine.reserve.is", "隔離の容量が残り少なくなっています", "The quarantine is nearly full"},
+	{
+		"warning.quarantine.reserve.do", "残りの一割は、保管の少ない宛先のために取ってあります。すでに多くを保管している宛先へのメールは、送信元に再送を求めています。不要な隔離メールを削除するか、quarantine.quota を増やしてください。",
+		"The last tenth is for recipients who have little in it; senders of mail to those who have much are asked to come again. Delete held mail that is not needed, or raise quarantine.quota.",
+	},
+	{"warning.quarantine.domain.is", "{about} の隔離の容量に達しました", "The quarantine's quota of {about} is reached"},
+	{
+		"warning.quarantine.domain.do", "このドメイン宛ての隔離すべきメールは、送信元に再送を求めています。不要な隔離メールを削除するか、[[quarantine.keep]] の quota を増やしてください。",
+		"Senders of mail to be held for this domain are asked to come again. Delete held mail that is not needed, or raise the quota in [[quarantine.keep]].",
+	},
+	{"warning.quarantine.key.is", "暗号化された隔離メールを読むための鍵がありません", "Held mail cannot be read: its key is missing"},
+	{
+		"warning.quarantine.key.do", "何も削除していません。quarantine.encryption_key_file に以前の鍵を戻し、サーバーを再起動してください。",
+		"Nothing is deleted. Put the old key back into quarantine.encryption_key_file and restart the server.",
+	},
 	{"warning.other.is", "確認が必要です（{about}）", "Something needs a look ({about})"},
 	{"warning.other.do", "詳しくは、ログをご覧ください。", "See the log."},
 }
@@ -84,6 +104,10 @@ func Warning(cause string) (kind, about string) {
 	switch {
 	case cause == "quarantine.full":
 		return "full", ""
+	case cause == "quarantine.late", cause == "quarantine.reserve", cause == "quarantine.key":
+		return "quarantine." + rest, ""
+	case head == "quarantine" && strings.HasPrefix(rest, "full."):
+		return "quarantine.domain", strings.TrimPrefix(rest, "full.")
 	case cause == "redis", cause == "store", cause == "ledger", cause == "config", cause == "journal":
 		return cause, ""
 	case cause == "spool.full":

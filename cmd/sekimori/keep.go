@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"sekimori/internal/config"
+	"sekimori/quarantine"
+)
+
+// keeping gives the options of the quarantine that say for how long and how much is kept.
+func keeping(o quarantine.Options, c *config.Config) quarantine.Options {
+	o.Retention, o.Quota = c.Quarantine.Retention.D(), int64(c.Quarantine.Quota)
+	o.DomainQuota = map[string]int64{}
+	for _, k := range c.Quarantine.Keep {
+		if k.Retention > 0 {
+			o.Keep = append(o.Keep, quarantine.Keep{Class: k.Class, Domain: k.Domain, Retention: k.Retention.D()})
+		}
+		if k.Quota > 0 {
+			o.DomainQuota[k.Domain] = int64(k.Quota)
+		}
+	}
+	return o
+}
+
+// keepGauges adds the metrics of the quarantine.
+func (s *server) keepGauges() {
+	stat := func(get func(quarantine.Stats) float64) func() float64 {
+		return func() float64 {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			return get(s.keeper.Stats(ctx))
+		}
+	}
+	m := s.metrics
+	m.Gauge("sekimori_held_mails", "Mails in the quarantine; 0 while the store does not answer.", stat(func(st quarantine.Stats) float64 { return float64(st.Mails) }))
+	m.Gauge("sekimori_held_octets", "Octets that they take, compressed.", stat(func(st quarantine.Stats) float64 { return float64(st.Octets) }))
+	m.Gauge("sekimori_held_late", "Held mails kept beyond their time, because the people whose they are were not told of them.",
+		stat(func(st quarantine.Stats) float64 { return float64(st.Late) }))
+	m.Counter("sekimori_held_untold_total", "Recipients whose held mail expired although they were not told of it.",
+		func() float64 { return float64(s.keeper.Untold()) })
+}
