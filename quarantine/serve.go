@@ -96,8 +96,10 @@ func (q *Store) Tick(ctx context.Context) {
 func (q *Store) task(name string, err error) {
 	message := ""
 	if err != nil && !errors.Is(err, context.Canceled) {
-		message = err.Error()
 		q.o.Log.Debug("quarantine: a task did not finish", "task", name, "error", err)
+		if !errors.Is(err, store.ErrDown) { // of which the server warns itself, once
+			message = err.Error()
+		}
 	}
 	q.o.Warn("quarantine."+name, message)
 }

@@ -96,7 +96,7 @@ var updateAlerts = flag.Bool("update", false, "rewrite testdata/alerts")
 func TestAlertGolden(t *testing.T) {
 	now := time.Date(2026, 11, 27, 14, 0, 0, 0, time.FixedZone("", 9*3600))
 	standing := map[string]string{
-		"backend smtp://mail1.example.jp:25":             "does not take mail: dial tcp 192.0.2.1:25: connect: connection refused",
+		"backend smtp://mail1.example.jp:25":             "dial tcp 192.0.2.1:25: connect: connection refused",
 		"backend smtp://mail1.example.jp:25 connections": "turns connections away (421) before max_connections is reached; fewer are made for now",
 		"backend smtp://mail1.example.jp:25 tls":         "certificate files that have changed do not load, the old ones stay in force: no such file",
 		"backend smtp://mail1.example.jp:25 XCLIENT":     "does not offer XCLIENT to us, so it is not told who the client is",

@@ -45,8 +45,10 @@ func (c checkCmd) Run(a *app) error {
 	err := c.run(&quiet)
 	r := checkReport{OK: err == nil, File: a.config, Errors: lines(errs.String()), Notes: []string{}, Firewall: []way{}}
 	for _, l := range lines(words.String()) {
-		if strings.HasPrefix(l, "note: ") || strings.HasPrefix(l, "warning: ") {
-			r.Notes = append(r.Notes, strings.TrimPrefix(l, "note: "))
+		for _, kind := range []string{"note: ", "warning: "} {
+			if note, ok := strings.CutPrefix(l, kind); ok {
+				r.Notes = append(r.Notes, note)
+			}
 		}
 	}
 	if cfg, _ := a.inspectConfig(); cfg != nil { // its errors are in r.Errors

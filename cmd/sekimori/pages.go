@@ -44,10 +44,7 @@ func openPages(s *server) (*pages, error) {
 			return nil, fmt.Errorf("metrics.listen: %w", err)
 		}
 	}
-	status := &web.Status{
-		Hostname: s.cfg().Hostname, Version: version, Listen: s.addrs, Since: s.started, Health: s.health,
-		Queued: func() int { return s.entries(spool.KindQueue) }, Held: s.held,
-	}
+	status := s.statusPage()
 	p.page = web.Server(status.Handler())
 	if cfg := s.cfg().HTTP; cfg.TLSCertFile != "" {
 		if p.page.TLSConfig, p.renewed, err = front.WatchedTLS(cfg.TLSCertFile, cfg.TLSKeyFile, s.log); err != nil {
@@ -133,17 +130,6 @@ func (s *server) entries(kind string) int {
 		s.log.Warn("the spool cannot be listed", "err", err)
 	}
 	return len(list)
-}
-
-// held returns how many mails are held, -1 when the store does not say.
-func (s *server) held() int {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	st := s.keeper.Stats(ctx)
-	if st.Down != "" {
-		return -1
-	}
-	return int(st.Mails)
 }
 
 // gauges adds the numbers that other packages keep.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +54,7 @@ func (c queueListCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	stuck(cfg, items)
 	if c.JSON {
 		return a.json(items)
 	}
@@ -80,9 +82,35 @@ func (c queueListCmd) Run(a *app) error {
 	return w.Flush()
 }
 
+// stuck says of mail whose backends are all known to be dead that it waits for one of them, and why.
+func stuck(cfg *config.Config, items []relay.Item) {
+	dead := deadBackends(cfg)
+	if len(dead) == 0 {
+		return
+	}
+	for i := range items {
+		q := &items[i]
+		k := slices.IndexFunc(q.Rcpts, func(c spool.Rcpt) bool { return !c.Done })
+		if k < 0 || q.State == spool.StateInflight {
+			continue
+		}
+		urls := backendsOf(cfg, q.Rcpts[k].Addr)
+		if len(urls) == 0 || slices.ContainsFunc(urls, func(u string) bool { return dead[u] == "" }) {
+			continue
+		}
+		q.WaitsFor = urls
+		if q.Reason == "" {
+			q.Reason = dead[urls[0]]
+		}
+	}
+}
+
 func next(q *relay.Item) string {
 	if q.State == spool.StateInflight {
 		return "the answer is awaited"
+	}
+	if len(q.WaitsFor) > 0 {
+		return "when its backend is up"
 	}
 	if in := time.Until(q.Next); in > 0 {
 		return "in " + age(in)
@@ -144,15 +172,36 @@ func (c queueShowCmd) Run(a *app) error {
 	if c.JSON {
 		return a.json(e)
 	}
+	item := []relay.Item{relay.ItemOf(&e, time.Now())}
+	stuck(cfg, item)
 	w := a.table()
 	fmt.Fprintf(w, "ID\t%s\nState\t%s\nFrom\t%s\nSize\t%d octets\nSince\t%s\n", e.ID, e.State, orNull(e.From.String()), e.Size, e.Created.Local().Format(time.DateTime))
-	if !e.Next.IsZero() {
-		fmt.Fprintf(w, "Next try\t%s\n", e.Next.Local().Format(time.DateTime))
-	}
+	fmt.Fprintf(w, "Next try\t%s\n", next(&item[0]))
 	for _, rc := range e.Rcpts {
-		fmt.Fprintf(w, "To\t%s: %s after %d tries: %s\n", rc.Addr, rc.Status, rc.Attempts, text.Clean(rc.Last, 300))
+		fmt.Fprintf(w, "To\t%s: %s, %s%s\n", rc.Addr, rc.Status, tries(rc.Attempts), text.Clean(lastWords(&rc, &item[0]), 300))
 	}
 	return w.Flush()
+}
+
+func tries(n int) string {
+	switch n {
+	case 0:
+		return "not tried yet"
+	case 1:
+		return "tried once"
+	}
+	return fmt.Sprintf("tried %d times", n)
+}
+
+// lastWords are the last words about a recipient, with a colon in front; "" when there are none.
+func lastWords(rc *spool.Rcpt, q *relay.Item) string {
+	switch {
+	case rc.Last != "":
+		return ": " + rc.Last
+	case !rc.Done && q.Reason != "":
+		return ": " + q.Reason
+	}
+	return ""
 }
 
 // past returns the lines of the ledger about a mail and what it went on as.

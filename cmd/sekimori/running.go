@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sekimori/internal/config"
+	"sekimori/internal/text"
 )
 
 // running is what `check` says of the server that uses the same data_dir.
@@ -16,6 +17,8 @@ type running struct {
 	Loaded  time.Time `json:"loaded,omitzero"`   // when the configuration in force was read
 	Changed []string  `json:"changed,omitempty"` // files that differ from what is in force
 	Errors  []string  `json:"errors,omitempty"`  // why the configuration on the disk was refused
+
+	Warnings []standing `json:"warnings,omitempty"` // what the server warns of at the moment
 }
 
 // The states of running.
@@ -32,7 +35,7 @@ func inspectRunning(cfg *config.Config) (running, error) {
 	if err != nil || st == nil {
 		return running{State: runningNone}, err
 	}
-	r := running{State: runningSame, PID: st.PID, Loaded: st.Loaded}
+	r := running{State: runningSame, PID: st.PID, Loaded: st.Loaded, Warnings: st.Warnings}
 	now := (&hasher{}).look(cfg.Files())
 	if r.Changed = now.changed(st.Files); len(r.Changed) == 0 {
 		return r, nil
@@ -61,4 +64,32 @@ func (r running) print(w io.Writer) {
 		fmt.Fprintf(w, "the running server (pid %d) uses the configuration of %s; it has not read yet: %s (it looks every %s, or at SIGHUP)\n",
 			r.PID, at, strings.Join(r.Changed, ", "), reloadPoll)
 	}
+	r.printWarnings(w)
+}
+
+// printWarnings says what the server warns of, and what to do about it.
+func (r running) printWarnings(w io.Writer) {
+	if len(r.Warnings) == 0 {
+		fmt.Fprintln(w, "it warns of nothing at the moment")
+		return
+	}
+	fmt.Fprintln(w, "it warns at the moment:")
+	for _, x := range r.Warnings {
+		is, do := warningWords(text.En, x.Cause)
+		fmt.Fprintf(w, "  %s: %s\n    %s\n", is, text.Clean(x.Detail, 500), do)
+	}
+}
+
+// deadBackends returns the backends of which the running server says that they do not take mail, with what is wrong; none when no
+// server runs.
+func deadBackends(cfg *config.Config) map[string]string {
+	dead := map[string]string{}
+	if st, err := readState(cfg.DataDir); err == nil && st != nil {
+		for _, x := range st.Warnings {
+			if kind, url := text.Warning(x.Cause); kind == "backend" {
+				dead[url] = x.Detail
+			}
+		}
+	}
+	return dead
 }

@@ -3,8 +3,10 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -21,7 +23,14 @@ type runState struct {
 	Files     fingerprint `json:"files"`  // of the configuration in force
 	Refused   *refusal    `json:"refused,omitempty"`
 	Listening []string    `json:"listening"`
-	Landlock  string      `json:"landlock"` // off, not supported by the kernel, enforced (full), enforced (partial)
+	Warnings  []standing  `json:"warnings,omitempty"` // that stand at the moment
+	Landlock  string      `json:"landlock"`           // off, not supported by the kernel, enforced (full), enforced (partial)
+}
+
+// standing is a warning that stands.
+type standing struct {
+	Cause  string `json:"cause"`
+	Detail string `json:"detail"`
 }
 
 // refusal is a configuration that was not taken over.
@@ -149,4 +158,17 @@ func (s *server) writeState(do func(*runState)) {
 	if err := s.state.change(do); err != nil {
 		s.log.Warn("the state for `sekimori check` cannot be written", "err", err)
 	}
+}
+
+// recordWarnings writes down the warnings that stand, when they have changed since the last call; it is called by one goroutine.
+func (s *server) recordWarnings(last []standing) []standing {
+	var list []standing
+	all := s.warn.all()
+	for _, cause := range slices.Sorted(maps.Keys(all)) {
+		list = append(list, standing{cause, all[cause]})
+	}
+	if !slices.Equal(list, last) {
+		s.writeState(func(st *runState) { st.Warnings = list })
+	}
+	return list
 }

@@ -271,21 +271,25 @@ func (s *server) close() {
 	s.log.Info("stopped")
 }
 
-// watchStore turns the store's health into a warning.
+// watchStore turns the store's health into a warning, and writes down which warnings stand.
 func (s *server) watchStore(ctx context.Context) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
-	for {
+	cause, message := "redis", "no answer to the commands of this server"
+	if s.store.Embedded() {
+		cause, message = "store", "its log on the disk of data_dir cannot be written"
+	}
+	for written := s.recordWarnings(nil); ; written = s.recordWarnings(written) {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 		}
-		message := ""
-		if !s.store.Healthy() {
-			message = "Redis does not answer: rate limits are not looked at, held mail waits in the spool"
+		if s.store.Healthy() {
+			s.warn.set(cause, "")
+		} else {
+			s.warn.set(cause, message)
 		}
-		s.warn.set("redis", message)
 		_ = s.room() // for its warning
 	}
 }

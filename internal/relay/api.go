@@ -23,7 +23,8 @@ type Item struct {
 	Age      string       `json:"age"`
 	Next     time.Time    `json:"next"`
 	Attempts int          `json:"attempts"`
-	Reason   string       `json:"reason"` // the last words about a recipient that still waits
+	Reason   string       `json:"reason"`              // the last words about a recipient that still waits
+	WaitsFor []string     `json:"waits_for,omitempty"` // backends that are all known to be dead: it is tried when one is back, whatever Next says
 }
 
 // List returns what is in the queue, oldest first. It works beside a running serve.

@@ -289,7 +289,7 @@ func (r *Relay) blame(b backend, res result) {
 	}
 	r.Counters.Deaths.Add(1)
 	r.o.Log.Error("relay: backend is dead", "backend", b.name(), "error", res.err)
-	r.o.Warn("backend "+b.name(), "does not take mail: "+res.err.Error())
+	r.o.Warn("backend "+b.name(), res.err.Error())
 	b.wake(errDead)
 	r.spawn(func() { r.revive(b) })
 }

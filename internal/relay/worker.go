@@ -221,7 +221,7 @@ func (p *parcel) conclude(tried bool) {
 			return
 		}
 		p.r.queue.remove(p.e.ID)
-		p.r.o.Log.Info("relay: left the queue", "id", p.e.ID, "backend", p.backend, "age", p.r.o.Now().Sub(p.e.Created).Round(time.Second))
+		p.r.o.Log.Info("relay: left the queue", "id", p.e.ID, "backend", p.backend, "age", p.r.o.Now().Sub(p.e.Created).Round(time.Second).String())
 		return
 	}
 	delayed := p.delayed()

@@ -3,19 +3,12 @@
 package web
 
 import (
-	_ "embed"
 	"encoding/json"
-	"html/template"
 	"net/http"
 	"slices"
 	"sync/atomic"
 	"time"
 )
-
-//go:embed status.html
-var statusHTML string
-
-var statusPage = template.Must(template.New("status").Parse(statusHTML))
 
 // Health is what /healthz says. Safe for concurrent use.
 type Health struct {
@@ -38,13 +31,10 @@ func (h *Health) Drain() { h.draining.Store(true) }
 type report struct {
 	Status   string   `json:"status"`   // ready, draining, spool full
 	Degraded []string `json:"degraded"` // what is not looked at, and what does not work
-
-	notLooked, troubles []string
 }
 
 func (h *Health) report() report {
-	r := report{Status: "ready", notLooked: h.degraded(), troubles: h.troubles()}
-	r.Degraded = slices.Concat(r.notLooked, r.troubles)
+	r := report{Status: "ready", Degraded: slices.Concat(h.degraded(), h.troubles())}
 	if err := h.room(); err != nil {
 		r.Status = "spool full"
 	}
@@ -67,34 +57,6 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 	_ = json.NewEncoder(w).Encode(r) // the client has gone: nobody to tell
-}
-
-// Status is what the status page shows.
-type Status struct {
-	Hostname string
-	Version  string
-	Listen   func() []string
-	Since    time.Time
-	Health   *Health
-	Queued   func() int
-	Held     func() int
-}
-
-// Handler serves the status page at / and nothing else; every method but GET and HEAD is refused.
-func (s *Status) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		h := w.Header()
-		h.Set("Content-Type", "text/html; charset=utf-8")
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Cache-Control", "no-store")
-		rep := s.Health.report()
-		_ = statusPage.Execute(w, map[string]any{ // the client has gone: nobody to tell
-			"S": s, "R": rep, "NotLooked": rep.notLooked, "Troubles": rep.troubles, "Queued": s.Queued(), "Held": s.Held(), "Listen": s.Listen(), "Since": s.Since.Format("2006-01-02 15:04 MST"),
-		})
-	})
-	return mux
 }
 
 // Operations serves /metrics and /healthz; it never stands on the public address.
