@@ -1,0 +1,27 @@
+// Package digest tells people what is held for them: one mail per person and due time, with what is new since the last one.
+//
+// # Once, or not again
+//
+// Several hosts may share one store, and any of them may die at any moment. Each person's due time is a slot (package people) that
+// moves only forward. A host does, in this order:
+//
+//  1. claims the slot. Another host is refused; the claim lapses after two minutes.
+//  2. reads what is new for the person and writes the mail. With nothing new the slot is done.
+//  3. marks the slot as being handed over, with the ids of the mails that the digest names. This fails when the claim has lapsed
+//     and another host has taken it.
+//  4. hands the mail to the relay's queue, which has it on the disk when it returns. The entry's id is made of the person and the due
+//     time, so that the same host never queues it twice.
+//  5. marks the slot as done, and then each mail as told.
+//
+// A host that dies before 3 has sent nothing: another takes the slot when the claim has lapsed. A host that dies after 3 may have sent
+// it: no other host ever sends that slot. The host itself, when it is back, finds in its queue and its ledger whether it did, and
+// goes on with 5 or with 1. Should it never come back, what the digest named is still new, and comes with the next one.
+//
+// All of this holds as far as the store keeps what it acknowledged. A Redis that loses its last writes may forget a slot: then the
+// digest's Message-ID is the same, which lets mail servers drop the second.
+//
+// # What a digest may not do
+//
+// No act is done by reply mail, because vacation replies quote links. List-Unsubscribe names a page on which the person chooses;
+// there is no List-Unsubscribe-Post (RFC 8058), because a machine can send that.
+package digest
