@@ -1,0 +1,63 @@
+package text
+
+// Texts of the pages, for administrators, helpdesk and auditors.
+var adminTexts = []Entry{
+	{"signin.title", "管理者のログイン", "Sign in"},
+	{"signin.password", "パスワードでログイン", "With a password"},
+	{"signin.button", "ログイン", "Sign in"},
+	{"signin.failed", "利用者名またはパスワードが違います。", "The user name or the password is wrong."},
+	{"signin.sso", "シングルサインオン", "Single sign-on"},
+	{"signin.ssobutton", "シングルサインオンでログイン", "Sign in with single sign-on"},
+
+	{"search.title", "隔離メール（全体）", "All held mail"},
+	{"search.all", "処理済みのものも表示", "Decided ones as well"},
+	{"search.partial", "一覧が完全ではありません：{why}", "The list is not complete: {why}"},
+
+	{"bulk.title", "一括操作", "Many mails at once"},
+	{"bulk.intro", "条件に合う隔離メールをまとめて取り扱います。次の画面で対象を確かめてから実行します。", "Deals with all held mail that matches. The next page shows what it is before anything is done."},
+	{"bulk.which", "対象", "Which mail"},
+	{"bulk.preview", "対象を確かめる", "Show what it would be"},
+	{"bulk.release.help", "宛先の全員に届けます。", "Delivered to all recipients."},
+	{"bulk.delete.help", "届けずに削除します。", "Deleted without being delivered."},
+
+	{"plan.title", "一括操作の対象", "What would be done"},
+	{"plan.release", "{n}通（{size}）を受信します。", "{n} mails ({size}) would be delivered."},
+	{"plan.delete", "{n}通（{size}）を削除します。", "{n} mails ({size}) would be deleted."},
+	{"plan.more", "一度に扱える数を超えています。残りはこの操作のあとで、もう一度行ってください。", "More match than can be done at once. Do the rest afterwards."},
+	{"plan.dangers", "危険な分類の{n}通は含まれません。1通ずつご確認ください。", "{n} mails of dangerous classes are left out. Look at them one by one."},
+	{"plan.exact", "ここに示したメールだけが対象です。このあと届くメールは含まれません。", "Only these mails are meant, none that come later."},
+	{"plan.classes", "分類", "Classes"},
+	{"plan.senders", "多い差出人", "Most frequent senders"},
+	{"plan.samples", "対象の例", "Some of them"},
+	{"plan.run", "この内容で実行する", "Yes, do this"},
+	{"plan.run.help", "実行後、しばらくの間は取り消せます。", "It can be undone for a while afterwards."},
+
+	{"held.states", "宛先ごとの状態", "State for each recipient"},
+	{"held.toperson", "ご本人には次のように説明しています。", "This is what the recipient is told:"},
+	{"held.evidence", "判定の根拠", "All evidence"},
+	{"held.look", "本文をご覧になると、操作の記録に残ります。", "Looking into the mail is written into the audit log."},
+	{"held.lookbutton", "本文を見る", "Look into the mail"},
+	{"held.nobody", "本文をご覧になる権限はありません。", "Your role does not show the text of mails."},
+
+	{"audit.title", "操作の記録", "Audit log"},
+	{"audit.actor", "操作した人", "Who"},
+	{"audit.act", "操作", "Act"},
+	{"audit.what", "対象", "What"},
+	{"audit.from", "接続元", "From where"},
+	{"audit.empty", "該当する記録はありません。", "Nothing matches."},
+
+	{"status.ready", "正常に受け付けています。", "Taking mail."},
+	{"status.spool full", "ディスクの空きが足りないため、新しいメールの受け付けを見合わせています。", "There is no room on the disk: new mail is put off."},
+	{"status.draining", "停止の準備中です。新しい接続は受け付けていません。", "Going down: no new connections are taken."},
+	{"status.store", "隔離メールの保存先が応答していません。新しく隔離するメールは、このサーバーのディスクに保存しています。", "The store of held mail does not answer. What is newly held is kept on this host's disk."},
+	{"status.now", "現在の状況", "At the moment"},
+	{"status.host", "サーバー", "Host"},
+	{"status.version", "版", "Version"},
+	{"status.since", "起動", "Running since"},
+	{"status.listen", "受付アドレス", "Takes mail at"},
+	{"status.queued", "配送待ち", "In the queue"},
+	{"status.held", "隔離中", "Held"},
+	{"status.unknown", "不明", "unknown"},
+	{"status.degraded", "確認できていない項目", "Not looked at"},
+	{"status.all", "すべて確認しています。", "Everything is looked at."},
+}
