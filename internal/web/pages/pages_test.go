@@ -241,7 +241,7 @@ func inspect(t *testing.T, page, doc string, lang text.Lang) {
 			case k.Data == "style", k.Data == "script" && !strings.HasPrefix(a["src"], assetPath):
 				t.Errorf("%s: an inline %s", page, k.Data)
 			case k.Data == "form":
-				f = form{post: a["method"] == "post", own: a["action"] == "/send-list" || strings.HasSuffix(a["action"], "/sign-in") || strings.HasSuffix(a["action"], "/lang")}
+				f = form{post: a["method"] == "post", own: a["action"] == "/send-list" || strings.HasSuffix(a["action"], "/sign-in") || strings.HasSuffix(a["action"], "/lang") || strings.HasSuffix(a["action"], "/sign-out")}
 			case k.Data == "input" && a["name"] == "nonce":
 				f.nonce = a["value"] != ""
 			case k.Data == "input" && a["type"] != "hidden" || k.Data == "select" || k.Data == "textarea":
