@@ -75,5 +75,5 @@ func SureWord(c Certainty, lang Lang) string { return Fill("sure."+string(c), la
 
 // ClassName is a class in a few words, such as "なりすましの疑い". A class of an administrator's own stands as it is.
 func ClassName(class string, lang Lang) string {
-	return orElse(Fill("classname."+class, lang), Reveal(class, 40))
+	return orElse(orElse(Fill("classname."+class, lang), Reveal(class, 40)), Fill("classname.other", lang))
 }

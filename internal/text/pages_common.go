@@ -15,6 +15,7 @@ var shownTexts = []Entry{
 	{"classname.malware", "有害なプログラムの疑い", "Suspected malware"},
 	{"classname.refused", "拒否のかわりに隔離", "Held instead of refused"},
 	{"classname.undeliverable", "届けられなかったメール", "Undeliverable"},
+	{"classname.other", "確認の必要なメール", "To be looked at"},
 	{"classname.unchecked", "確認できなかったメール", "Could not be checked"},
 
 	{"sure.high", "高", "high"},

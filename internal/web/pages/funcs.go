@@ -95,7 +95,7 @@ func addresses(list []mail.Address) string {
 func (l words) classes() []choice {
 	var list []choice
 	for _, e := range text.All() {
-		if class, ok := strings.CutPrefix(e.Key, "classname."); ok {
+		if class, ok := strings.CutPrefix(e.Key, "classname."); ok && class != "other" {
 			list = append(list, choice{class, l.class(class)})
 		}
 	}
