@@ -119,7 +119,7 @@ func bodies() map[string][]any {
 		ID: "r1", Act: "release", Mails: []string{"m1"}, At: now, UndoUntil: now.Add(50 * time.Second), Changed: true, NotDone: []string{"learning: x"},
 		Allowed: []reputation.Allow{{Domain: "example.org", Expires: now.Add(time.Hour)}, {Address: "a@b.test", SPF: "b.test", Expires: now}},
 	}
-	bulk := acts.Receipt{ID: "r2", Act: "bulk.delete", Mails: []string{"m1", "m2"}, Changed: true, Failed: map[string]string{"m3": "<b>"}, UndoUntil: now.Add(2 * time.Hour)}
+	bulk := acts.Receipt{ID: "r2", Act: "bulk.delete", Mails: []string{"m1", "m2"}, Changed: true, UndoUntil: now.Add(2 * time.Hour)}
 	undone, again := receipt, receipt
 	undone.Undone, again.Changed = true, false
 	open := []string{"release", "allow", "delete", "spam", "ask"}
