@@ -105,7 +105,9 @@ type Options struct {
 	Deliverer Deliverer
 	// Route groups recipients whose mail stands in one entry of the relay's queue (relay.Route); each group is a release of
 	// its own, so that a hand-over is whole or not at all. nil: every recipient alone.
-	Route     func([]mail.Address) [][]mail.Address
+	Route func([]mail.Address) [][]mail.Address
+	// Mark says by what the backend knows a released mail, as it is now; nil: by the plain X-Sekimori-Released only.
+	Mark      func() Marker
 	Node      string        // name of this host, the same after a restart, for claims
 	Retention time.Duration // default 14 days
 	Keep      []Keep        // what is kept for another time; the first that fits decides
@@ -173,6 +175,9 @@ func New(o Options) (*Store, error) {
 	}
 	if o.OnEnd == nil {
 		o.OnEnd = func(End) {}
+	}
+	if o.Mark == nil {
+		o.Mark = func() Marker { return Marker{} }
 	}
 	if o.Route == nil {
 		o.Route = alone

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -252,11 +251,10 @@ func alone(rcpts []mail.Address) [][]mail.Address {
 // deliver gives the releases of one request to the relay: our header fields on top, then the octets as they came. A part that
 // the relay has already is known there by its id.
 func (q *Store) deliver(ctx context.Context, h *Held, g group, trace []byte, body mail.Content) error {
-	mark := fmt.Sprintf("X-Sekimori-Released: %s\r\n by %s\r\n at %s\r\n", h.ID, cmp.Or(cleanBy(g.by), "unknown"), g.at.UTC().Format(time.RFC3339))
 	for _, rcpts := range q.o.Route(g.rcpts) {
 		err := q.o.Deliverer.Queue(ctx, Release{
 			ID: releaseID(h.ID, g.state, rcpts), From: h.From, Rcpts: rcpts,
-			Content:  append(mail.Content{[]byte(mark), trace}, body...),
+			Content:  append(mail.Content{q.o.Mark().fields(h, g, rcpts, body), trace}, body...),
 			EightBit: h.EightBit, UTF8: h.UTF8,
 		})
 		if err != nil && !errors.Is(err, spool.ErrExists) {

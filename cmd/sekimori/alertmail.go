@@ -24,24 +24,7 @@ func alertMail(cfg *config.Config, id string, now time.Time, begun, over []strin
 		subjects = append(subjects, alertSubject(lang, begun, over))
 		bodies = append(bodies, alertBody(cfg.Hostname, lang, begun, over, standing))
 	}
-	var b strings.Builder
-	b.WriteString(text.Field("From", "Sekimori", "<postmaster@"+cfg.Hostname+">"))
-	b.WriteString(text.Field("To", strings.Join(cfg.Alert.Mail, ", "), ""))
-	b.WriteString(text.Field("Subject", "[Sekimori] "+cfg.Hostname+" "+strings.Join(subjects, " / "), ""))
-	fmt.Fprintf(&b, "Date: %s\r\nMessage-ID: <%s@%s>\r\nAuto-Submitted: auto-generated\r\n", now.Format(time.RFC1123Z), id, cfg.Hostname)
-	b.WriteString("MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n")
-	body := strings.Join(bodies, "\n----------------------------------------\n\n")
-	b.Write(text.Base64([]byte(strings.ReplaceAll(body, "\n", "\r\n"))))
-	b.WriteString("\r\n")
-	env := relay.Envelope{
-		ID: id, Content: mail.Content{[]byte(b.String())}, Lane: relay.LaneOutbound, Meta: mail.Origin{Kind: mail.KindAlert, ID: id}.Encode,
-	}
-	for _, s := range cfg.Alert.Mail {
-		if to, err := mail.ParseAddress(s, false); err == nil {
-			env.Rcpts = append(env.Rcpts, to)
-		}
-	}
-	return env
+	return adminMail(cfg, id, now, strings.Join(subjects, " / "), bodies)
 }
 
 // alertSubject names the first cause, and how many more there are.

@@ -26,6 +26,7 @@ type judge struct {
 	resolver *sharedDNS
 	stop     context.CancelFunc // ends the background work of the checks
 	learner  *reputation.Learner
+	allows   *reputation.Allows // of all generations
 	chain    *filters.Chain
 	policy   *rules.Policy
 	gate     *gate.Gate
@@ -100,8 +101,9 @@ func newJudge(ctx context.Context, cfg *config.Config, o judgeOptions) (*judge, 
 	}
 	ctx, j.stop = context.WithCancel(ctx)
 	if o.keep != nil {
-		j.learner = o.keep.learner
+		j.learner, j.allows = o.keep.learner, o.keep.allows
 	} else {
+		j.allows = reputation.NewAllows(o.store.Client(), time.Now)
 		j.learner = reputation.NewLearner(o.store.Client(), time.Now, o.log)
 	}
 	counters := o.store

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rs/xid"
 
+	auditlog "sekimori/internal/audit"
 	"sekimori/internal/bounce"
 	"sekimori/internal/front"
 	"sekimori/internal/ledger"
@@ -24,6 +25,7 @@ import (
 	"sekimori/internal/store"
 	"sekimori/internal/web"
 	"sekimori/quarantine"
+	"sekimori/quarantine/acts"
 )
 
 type serveCmd struct{}
@@ -57,6 +59,8 @@ type server struct {
 	names   backendNames // resolves the backends
 	relay   *relay.Relay // to the backends
 	keeper  *quarantine.Store
+	acts    *acts.Service // what people do with held mail
+	actsLog *auditlog.Log
 	front   *front.Server // port 25
 	health  *web.Health
 	pages   *pages // status page, metrics
@@ -164,8 +168,11 @@ func (s *server) openDelivery() error {
 	s.keeper, err = quarantine.New(keeping(quarantine.Options{
 		Store: s.store, Spool: s.spool, Deliverer: releaser{s.relay}, Node: cfg.Hostname,
 		Route: s.relay.Route, Warn: s.warn.set, Log: s.log,
-		Recorder: recorder{s.ledger},
+		Recorder: recorder{s.ledger}, Mark: s.releaseMark,
 	}, cfg))
+	if err == nil {
+		s.openActs()
+	}
 	return err
 }
 
@@ -207,6 +214,8 @@ func (s *server) serve(ctx, work context.Context) error {
 	s.background.Go(func() { s.recipientRequests(work) })
 	s.background.Go(func() { s.relay.Run(work) })
 	s.background.Go(func() { s.keeper.Run(work) })
+	s.background.Go(func() { s.acts.Run(work) })
+	s.background.Go(func() { s.watchAsks(work) })
 	s.background.Go(func() { s.watchStore(work) })
 	s.background.Go(func() { s.watchLedger(work) })
 	s.background.Go(func() { s.watchAlerts(work) })

@@ -32,6 +32,8 @@ type Config struct {
 	Recipients Recipients        `toml:"recipients"`
 	Quarantine Quarantine        `toml:"quarantine"`
 	Digest     Digest            `toml:"digest"`
+	Allow      Allow             `toml:"allow"`
+	Audit      Audit             `toml:"audit"`
 	Alert      Alert             `toml:"alert"`
 	Log        Log               `toml:"log"`
 	Filters    map[string]any    `toml:"filters"` // decoded by the checks through Section
@@ -214,6 +216,11 @@ type Quarantine struct {
 	LinkLifetime    Duration `toml:"link_lifetime"`     // for how long a link of a digest opens; default 14d
 	LinkOpens       string   `toml:"link_opens"`        // mail: the one it is about; list: all that is held for the person; default mail
 	LinkKeyRotation Duration `toml:"link_key_rotation"` // for how long a key of the store signs; default 30d
+
+	Undo      Duration    `toml:"undo"`       // how long a release waits before it leaves; default 1m
+	AdminOnly []string    `toml:"admin_only"` // classes that only an administrator releases; default malware, macro
+	Learn     string      `toml:"learn"`      // whose releases and deletions teach the Bayesian check: all | admin | off; default all
+	Mark      ReleaseMark `toml:"mark"`
 }
 
 // Keep is one [[quarantine.keep]]: for how long mail of a class, or for recipients of a domain, is kept. The first that fits decides.

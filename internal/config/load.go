@@ -56,7 +56,10 @@ func base() *Config {
 			LinkLifetime:    Duration(14 * 24 * time.Hour),
 			LinkOpens:       "mail",
 			LinkKeyRotation: Duration(30 * 24 * time.Hour),
+
+			Undo: Duration(time.Minute), AdminOnly: defaultAdminOnly(), Learn: "all",
 		},
+		Allow: defaultAllow(), Audit: defaultAudit(),
 		Log:     Log{Level: "info"},
 		Filters: map[string]any{},
 	}
