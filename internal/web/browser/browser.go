@@ -30,23 +30,23 @@ const patience = 60 * time.Second
 // Browser is one running Chromium. It ends with the test.
 type Browser struct{ ctx context.Context }
 
-// Start runs Chromium with a profile of its own, or skips the test. elsewhere is a host:port on loopback that every name leads to;
-// "": names lead nowhere.
+// Start runs Chromium with a profile of its own, or skips the test. elsewhere is a host:port on loopback that the names below .test
+// lead to; "": nowhere. All other names lead nowhere, so that what the browser does by itself reaches nobody.
 func Start(t *testing.T, elsewhere string) *Browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		need(t, "chromium is not installed")
 	}
-	names := "~NOTFOUND"
+	names := ""
 	if elsewhere != "" {
-		names = elsewhere
+		names = "MAP *.test " + elsewhere + ", "
 	}
 	alloc, stop := chromedp.NewExecAllocator(context.Background(),
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.Flag("headless", "new"), chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
 		// The pages come from a server of the test; the tests may run as root, where the sandbox does not.
 		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-dev-shm-usage", true),
-		chromedp.Flag("host-resolver-rules", "MAP * "+names+", EXCLUDE 127.0.0.1"),
+		chromedp.Flag("host-resolver-rules", names+"MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("no-pings", true),
 		chromedp.Flag("disable-sync", true), chromedp.Flag("hide-scrollbars", true))
 	ctx, cancel := chromedp.NewContext(alloc)
@@ -219,6 +219,22 @@ func (b *Tab) Text() string { b.t.Helper(); return Eval[string](b, "document.bod
 
 // Location returns the address of the page.
 func (b *Tab) Location() string { b.t.Helper(); return Eval[string](b, "location.href") }
+
+// Frames returns the addresses of the frames that have an origin of their own and are loaded.
+func (b *Tab) Frames() []string {
+	b.t.Helper()
+	all, err := chromedp.Targets(b.ctx)
+	if err != nil {
+		b.t.Fatalf("browser: %v", err)
+	}
+	var list []string
+	for _, x := range all {
+		if x.Type == "iframe" {
+			list = append(list, x.URL)
+		}
+	}
+	return list
+}
 
 // Until waits until a script says true.
 func (b *Tab) Until(script string) {

@@ -182,7 +182,7 @@ func (v *View) links(m *mail.Message) {
 	for i := range m.Parts {
 		for _, l := range m.Parts[i].Links {
 			k := link(l.Text, l.URL)
-			if k.URL == "" || seen[k] || len(v.Links) == maxLinks {
+			if k.Text == "" && k.Host == "" || k.URL == "" || seen[k] || len(v.Links) == maxLinks {
 				continue
 			}
 			seen[k] = true
