@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sekimori/filters/bayes"
+	"sekimori/internal/mail"
 	"sekimori/internal/mime"
 	"sekimori/internal/store"
 	"sekimori/reputation"
@@ -33,7 +34,43 @@ func (sc *scenario) remember(t *testing.T, e *Env) {
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	model := sc.train(t, e.Hostname)
-	e.Memory = reputation.NewMemory(s.Client(), func() *reputation.Model { return model }, now)
+	allows := reputation.NewAllows(s.Client(), now)
+	sc.allow(t, allows)
+	e.Memory = reputation.NewMemory(s.Client(), func() *reputation.Model { return model }, allows, now)
+}
+
+// allow keeps what the lines of a file "allow" say: RCPT KIND VALUE … with the kinds domain, address, spf, host and days.
+func (sc *scenario) allow(t *testing.T, allows *reputation.Allows) {
+	t.Helper()
+	for line := range strings.Lines(sc.files["allow"]) {
+		w := strings.Fields(line)
+		a := reputation.Allow{By: w[0], Created: sc.now.Add(-24 * time.Hour)}
+		var err error
+		if a.Rcpt, err = mail.ParseAddress(w[0], true); err != nil {
+			t.Fatal(err)
+		}
+		for i := 1; i+1 < len(w); i += 2 {
+			switch w[i] {
+			case "domain":
+				a.Domain = w[i+1]
+			case "address":
+				a.Address = w[i+1]
+			case "spf":
+				a.SPF = w[i+1]
+			case "host":
+				a.Host = w[i+1]
+			case "expires":
+				if a.Expires, err = time.Parse(time.DateOnly, w[i+1]); err != nil {
+					t.Fatal(err)
+				}
+			default:
+				t.Fatalf("allow: %s", w[i])
+			}
+		}
+		if _, err := allows.Add(t.Context(), a); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+	}
 }
 
 // train makes a model of the files learn/CLASS/NAME, in the order of the file. A real model has hundreds of mails, so a
@@ -61,6 +98,10 @@ func (sc *scenario) train(t *testing.T, hostname string) *reputation.Model {
 type downMemory struct{}
 
 func (downMemory) Take(context.Context, []reputation.Limit) ([]reputation.Taken, error) {
+	return nil, store.ErrDown
+}
+
+func (downMemory) Allowed(context.Context, []mail.Address) (map[string][]reputation.Allow, error) {
 	return nil, store.ErrDown
 }
 

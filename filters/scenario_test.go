@@ -122,7 +122,7 @@ func (sc *scenario) writeFile(t *testing.T, name string, data []byte) {
 		writeMMDB(t, filepath.Join(sc.dir, mmdb), string(data))
 		return
 	}
-	own := []string{"facts", "config", "zone", "mail", "want"}
+	own := []string{"facts", "config", "zone", "mail", "want", "allow"}
 	if slices.Contains(own, name) || strings.HasPrefix(name, "config.") || strings.HasPrefix(name, "learn/") {
 		return
 	}

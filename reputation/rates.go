@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"sekimori/internal/mail"
 	"sekimori/internal/store"
 )
 
@@ -143,15 +144,21 @@ func parseTaken(c *store.Cmd, n int) ([]Taken, error) {
 	return taken, nil
 }
 
-// memory is Rates and a model.
+// memory is Rates, a model, and what recipients allow.
 type memory struct {
 	*Rates
-	model func() *Model
+	model  func() *Model
+	allows *Allows
 }
 
-// NewMemory makes the checks' memory of a store's client and the Bayes model as last loaded; model must not return nil.
-func NewMemory(client store.Client, model func() *Model, now func() time.Time) Memory {
-	return memory{NewRates(client, now), model}
+// NewMemory makes the checks' memory of a store's client, the Bayes model as last loaded (model must not return nil), and what
+// recipients allow.
+func NewMemory(client store.Client, model func() *Model, allows *Allows, now func() time.Time) Memory {
+	return memory{NewRates(client, now), model, allows}
+}
+
+func (m memory) Allowed(ctx context.Context, rcpts []mail.Address) (map[string][]Allow, error) {
+	return m.allows.Of(ctx, rcpts)
 }
 
 func (m memory) Bayes() *Model { return m.model() }

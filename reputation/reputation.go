@@ -4,6 +4,8 @@ package reputation
 import (
 	"context"
 	"time"
+
+	"sekimori/internal/mail"
 )
 
 // Memory is what the checks remember with. Safe for concurrent use. Errors mean that the store did not answer.
@@ -12,6 +14,8 @@ type Memory interface {
 	Take(ctx context.Context, limits []Limit) ([]Taken, error)
 	// Bayes returns the model as last loaded. It is never nil; an empty one is not ready.
 	Bayes() *Model
+	// Allowed returns what these recipients allow, by Address.Key.
+	Allowed(ctx context.Context, rcpts []mail.Address) (map[string][]Allow, error)
 }
 
 // Limit is a rate limit for one key, judged by the generic cell rate algorithm (ITU-T I.371): Burst at once, refilled

@@ -42,7 +42,7 @@ var fixtureFacts = []mail.Fact{
 	{Name: "bayes.class", Type: mail.String, Stage: mail.Data},
 }
 
-var fixtureChecks = []string{"rdns", "dnsbl", "geoip", "ratelimit", "spf", "dkim", "dmarc", "bayes"}
+var fixtureChecks = []string{"rdns", "dnsbl", "geoip", "ratelimit", "spf", "dkim", "dmarc", "bayes", "allow"}
 
 var fixtureSymbols = []mail.Symbol{
 	{Name: "RDNS_NONE", Score: 1.5},
@@ -54,6 +54,8 @@ var fixtureSymbols = []mail.Symbol{
 	{Name: "BAYES_SPAM", Score: 6},
 	{Name: "RATELIMIT_RECIPIENT", Score: 2},
 	{Name: "BAYES_HAM", Score: -3},
+	{Name: "ALLOW_DOMAIN"},
+	{Name: "ALLOW_SENDER"},
 }
 
 func fixtureOptions() Options {
@@ -91,7 +93,7 @@ func fixtureTx(stage mail.Stage) *mail.Transaction {
 		}
 		tx.Facts[f.Name] = map[mail.FactType]any{mail.Bool: false, mail.Int: 0, mail.Float: 0.0, mail.String: "", mail.Strings: []string{}}[f.Type]
 	}
-	stages := map[string]mail.Stage{"spf": mail.Mail, "dkim": mail.Data, "bayes": mail.Data, "dmarc": mail.Conclude}
+	stages := map[string]mail.Stage{"spf": mail.Mail, "dkim": mail.Data, "bayes": mail.Data, "dmarc": mail.Conclude, "allow": mail.Rcpt}
 	for _, c := range fixtureChecks {
 		if stages[c] <= stage {
 			tx.Outcomes = append(tx.Outcomes, mail.Outcome{Check: c, Stage: stages[c]})

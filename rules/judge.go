@@ -47,6 +47,8 @@ type judging struct {
 	cache  []tri // by number of the rule
 	cached []bool
 	differ bool // a finding names a recipient, so symbols differ between them
+
+	allowed *rule // of the recipient that is being judged: by which he lets the sender through
 }
 
 func findingsDiffer(tx *mail.Transaction) bool {
@@ -72,6 +74,7 @@ type decision struct {
 func (j *judging) one(rcpt mail.Address) mail.Verdict {
 	v := mail.Verdict{Rcpt: rcpt}
 	j.sum(&v, rcpt)
+	j.allowed = nil
 	var accepted, decided *decision
 	for stage := mail.Connect; stage <= j.tx.Stage && stage <= mail.Conclude; stage++ {
 		d, acc := j.stage(&v, stage, accepted != nil)
@@ -87,12 +90,15 @@ func (j *judging) one(rcpt mail.Address) mail.Verdict {
 		}
 	}
 	switch {
+	case j.allowed != nil && j.p.lifts(decided):
+		j.decide(&v, &decision{rule: j.allowed})
+		j.tooMuch(&v)
 	case decided != nil:
 		j.decide(&v, decided)
 	case accepted != nil:
 		j.decide(&v, accepted)
 	}
-	if !v.Final && j.tx.Stage >= mail.Conclude {
+	if !v.Final && v.Limit == 0 && j.tx.Stage >= mail.Conclude {
 		j.threshold(&v)
 	}
 	j.reachable(&v)
@@ -127,7 +133,7 @@ func (j *judging) stage(v *mail.Verdict, stage mail.Stage, accepted bool) (decid
 		if (accepted || accept != nil) && (r.scores || len(r.bcc) > 0 || r.class != classMalware) {
 			continue
 		}
-		if decided != nil && !r.scores && len(r.bcc) == 0 {
+		if decided != nil && !r.scores && len(r.bcc) == 0 && !r.allow {
 			continue
 		}
 		switch j.result(r) {
@@ -145,6 +151,10 @@ func (j *judging) stage(v *mail.Verdict, stage mail.Stage, accepted bool) (decid
 			v.Counted = append(v.Counted, mail.Counted{Name: r.id, Points: r.score, Evidence: j.evidence(r), Rule: r.place(), Describe: r.describe})
 		case len(r.bcc) > 0:
 			j.copy(v, r)
+		case r.allow:
+			if j.allowed == nil {
+				j.allowed = r
+			}
 		case r.accept:
 			accept = &decision{rule: r}
 		default:

@@ -27,6 +27,8 @@ type Options struct {
 	States     []string // names of all checks
 	// Reachable says why mail cannot be sent to an address that a rule names, nil when it can; nil: every address will do.
 	Reachable func(mail.Address) error
+	// Protected are classes that what recipients allow for themselves does not let through; malware is always one.
+	Protected []string
 	// DecodeHeader decodes header values (RFC 2047) for header() and headers(); nil: what the standard library can.
 	DecodeHeader func(string) string
 }
@@ -42,6 +44,7 @@ type Policy struct {
 	version    string
 	warnings   Errors
 	decode     func(string) string
+	protected  []string
 	states     sync.Pool
 }
 
@@ -69,7 +72,7 @@ func Versions() []string {
 func Load(o Options) (*Policy, error) {
 	l := &loader{o: o, d: &diagnostics{}, vocab: newVocabulary(o)}
 	l.env = &environment{vocab: l.vocab, reachable: l.o.Reachable}
-	l.p = &Policy{scores: map[string]float64{}, vocab: l.vocab, mode: o.Mode, decode: o.DecodeHeader}
+	l.p = &Policy{scores: map[string]float64{}, vocab: l.vocab, mode: o.Mode, decode: o.DecodeHeader, protected: append([]string{classMalware}, o.Protected...)}
 	if l.p.decode == nil {
 		l.p.decode = decodeHeader
 	}

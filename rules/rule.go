@@ -26,6 +26,8 @@ type rule struct {
 	scores  bool // it has points, no action
 	score   float64
 	accept  bool
+	allow   bool // for a recipient's own wish: lifts a tag or hold that is not final
+	final   bool // what a recipient allows for himself does not lift it
 	action  mail.Action
 	mode    ceiling
 	replies string // its own text for the sender
@@ -63,8 +65,8 @@ func (c ceiling) under(a mail.Action) mail.Action {
 }
 
 var (
-	ruleKeys   = []string{"id", "describe", "when", "score", "action", "redirect", "bcc", "class", "at", "mode", "reply", "test"}
-	actionKeys = []string{"accept", "tag", "discard", "hold", "defer", "reject"}
+	ruleKeys   = []string{"id", "describe", "when", "score", "action", "redirect", "bcc", "class", "at", "mode", "reply", "final", "test"}
+	actionKeys = []string{"accept", "allow", "tag", "discard", "hold", "defer", "reject"}
 )
 
 const maxText = 500 // of describe and reply
@@ -116,6 +118,7 @@ func (x *decoder) rule(t *table) *rule {
 	x.class(r, t)
 	x.mode(r, t)
 	x.reply(r, t)
+	x.final(r, t)
 	ok := x.when(r, t)
 	x.stage(r, t, ok)
 	x.tests(r, t)
@@ -216,6 +219,8 @@ func (x *decoder) outcome(r *rule, t *table) {
 	switch {
 	case name == "accept":
 		r.accept = true
+	case name == "allow":
+		r.allow = true
 	case name == "discard":
 		r.discard = true
 	case name == "redirect" || name == "bcc":
@@ -237,8 +242,19 @@ func (x *decoder) class(r *rule, t *table) {
 	if r.class != "" && !isID(r.class) {
 		x.errorf(off, "a class is of letters, digits, _ and -: %q", clip(r.class, 80))
 	}
-	if r.class == "" && !r.scores && !r.accept {
+	if r.class == "" && !r.scores && !r.accept && !r.allow {
 		r.class = "policy"
+	}
+}
+
+// final reads whether a recipient's own permission lifts what the rule does.
+func (x *decoder) final(r *rule, t *table) {
+	e := t.get("final")
+	if !x.want(e, kindBool) {
+		return
+	}
+	if r.final = e.val.b; r.final && (r.scores || r.accept || r.allow || len(r.bcc) > 0) {
+		x.errorf(e.val.off, "only a rule that tags, holds, defers, rejects, discards or redirects can be final")
 	}
 }
 
@@ -265,7 +281,7 @@ func (x *decoder) reply(r *rule, t *table) {
 		return
 	}
 	switch {
-	case r.scores || r.accept || r.action < mail.Defer:
+	case r.scores || r.accept || r.allow || r.action < mail.Defer:
 		x.errorf(off, "only a rule that defers or rejects has a reply")
 	case len(s) > 200:
 		x.errorf(off, "a reply has at most 200 characters")

@@ -85,7 +85,7 @@ func loadPolicy(cfg *config.Config) (*rules.Policy, error) {
 		Reachable: cfg.Reachable,
 		Dir:       cfg.RulesDir, Defaults: cfg.Policy.Defaults, Disable: cfg.Policy.Disable, Thresholds: cfg.Policy.Thresholds,
 		Mode: cfg.Policy.Mode, Facts: filters.Facts(specs), Symbols: filters.Symbols(specs), States: filters.Names(specs),
-		DecodeHeader: mime.DecodeHeader,
+		DecodeHeader: mime.DecodeHeader, Protected: cfg.Quarantine.AdminOnly,
 	})
 }
 
@@ -117,7 +117,7 @@ func newJudge(ctx context.Context, cfg *config.Config, o judgeOptions) (*judge, 
 		}
 		j.counters = counters
 	}
-	memory := reputation.NewMemory(counters.Client(), j.learner.Model, time.Now)
+	memory := reputation.NewMemory(counters.Client(), j.learner.Model, j.allows, time.Now)
 	j.chain, err = filters.NewChain(ctx, filters.ChainOptions{
 		Specs: filters.Specs(), Deadline: cfg.Policy.Deadline.D(), Log: o.log, Now: time.Now, Observe: o.observe,
 		Disabled: disabled(cfg),
