@@ -1,0 +1,46 @@
+package text
+
+// Texts of the pages that say why something was not done, and what stands around the markup of a mail.
+var siteTexts = []Entry{
+	{"web.error", "ご確認ください", "Please note"},
+	{"web.sentlist.title", "受け付けました", "Thank you"},
+	{"web.frame.title", "メールの内容", "The mail as it was laid out"},
+	{"web.frame.image", "画像：", "Picture: "},
+	{"web.frame.target", "リンク先：", "leads to: "},
+	{"web.frame.differs", "（表示と異なるリンク先です）", "(not where it says)"},
+	{"web.frame.cut", "（このあとは表示していません）", "(the rest is not shown)"},
+
+	{
+		"web.sentlist", "受け付けました。入力されたアドレスが当システムの利用者のものであれば、まもなくメールが届きます。届かないときは、アドレスをお確かめのうえ、しばらくしてからもう一度お試しください。",
+		"Thank you. If the address belongs to somebody here, a mail will arrive shortly. If it does not, please check the address and try again later.",
+	},
+
+	{"web.error.address", "メールアドレスの形式が正しくありません。お確かめのうえ、もう一度入力してください。", "This is not a mail address. Please check it and enter it again."},
+	{
+		"web.error.forged", "このリンクは開けませんでした。途中で改行されたり、一部が欠けたりしている可能性があります。お知らせメールのリンクをもう一度開くか、一覧をお送りする機能をご利用ください。",
+		"This link cannot be opened. It may have been cut off or changed on its way. Please open the link in the notice again, or have your list sent to you.",
+	},
+	{
+		"web.error.expired", "このリンクの有効期限は過ぎています。新しいお知らせメールのリンクを開くか、一覧をお送りする機能をご利用ください。",
+		"This link has expired. Please open the link in a newer notice, or have your list sent to you.",
+	},
+	{
+		"web.error.key", "このリンクは古いため、開けなくなりました。新しいお知らせメールのリンクを開くか、一覧をお送りする機能をご利用ください。",
+		"This link is too old to be opened. Please open the link in a newer notice, or have your list sent to you.",
+	},
+	{"web.error.store", "ただいま表示できません。何も変更していません。しばらくしてから、もう一度お試しください。", "This cannot be shown at the moment. Nothing was changed. Please try again shortly."},
+	{
+		"web.error.session", "しばらく操作がなかったため、接続が終了しました。何も変更していません。お知らせメールのリンクをもう一度開くか、サインインし直してください。",
+		"Your session has ended because nothing happened for a while. Nothing was changed. Please open the link in the notice again, or sign in again.",
+	},
+	{"web.error.role", "このページをご覧になる権限がありません。", "You are not allowed to see this page."},
+	{"web.error.forbidden", "この操作を行う権限がありません。管理者に確認を依頼してください。", "You are not allowed to do this. Please ask the administrator."},
+	{"web.error.strange", "ほかのサイトから送られた操作のため、受け付けませんでした。何も変更していません。", "This was sent by another site and was not accepted. Nothing was changed."},
+	{"web.error.nonce", "この画面は古くなっているため、受け付けませんでした。何も変更していません。ページを開き直してから、もう一度お試しください。", "This page is out of date, so nothing was changed. Please open it again and try once more."},
+	{"web.error.busy", "この操作は、ただいま処理しています。しばらくしてから、結果をご確認ください。", "This is being done already. Please look at the result in a moment."},
+	{"web.error.choice", "どうするかが選ばれていません。何も変更していません。前の画面に戻り、ひとつ選んでから実行してください。", "Nothing was chosen, so nothing was changed. Please go back, choose one and try again."},
+	{"web.error.form", "入力された内容を読み取れませんでした。何も変更していません。", "What was entered could not be read. Nothing was changed."},
+	{"web.error.notfound", "このメールは見つかりませんでした。すでに受信または削除されたか、保存期間が過ぎた可能性があります。", "This mail was not found. It may have been delivered or deleted already, or its time may be over."},
+	{"web.error.state", "この操作は、もう行うことができません。", "This is not possible any more."},
+	{"web.error.rate", "短い時間に操作が多すぎるため、受け付けませんでした。しばらくしてから、もう一度お試しください。", "Too many requests in a short time. Please try again later."},
+}
