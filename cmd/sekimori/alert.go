@@ -44,14 +44,18 @@ func (s *server) watchAlerts(ctx context.Context) {
 		fail: func(err error) { s.log.Error("an alert cannot be mailed or noted", "err", err) },
 	}
 	a.load()
-	t := time.NewTicker(alertEvery)
+	asked := alertAnswerer{spool: s.spool, dir: s.cfg().DataDir, cfg: s.cfg, now: time.Now, send: s.relay.Queue, log: s.log}
+	t, q := time.NewTicker(alertEvery), time.NewTicker(time.Second)
 	defer t.Stop()
+	defer q.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 			a.look(ctx, s.warn.all())
+		case <-q.C:
+			asked.look(ctx)
 		}
 	}
 }
@@ -100,10 +104,7 @@ func (a *alerter) look(ctx context.Context, standing map[string]string) {
 	a.told = next
 	b, err := json.Marshal(next)
 	if err == nil {
-		err = os.WriteFile(a.file+".new", b, 0o600)
-	}
-	if err == nil {
-		err = os.Rename(a.file+".new", a.file)
+		err = replaceFile(a.file, b, 0o600)
 	}
 	if err != nil {
 		a.fail(err)

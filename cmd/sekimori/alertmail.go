@@ -12,17 +12,32 @@ import (
 	"sekimori/internal/text"
 )
 
-// alertMail makes the mail about causes that have begun and that are over: from nobody, so that nothing answers it, in 7 bits, and
-// in the languages of [alert] lang. standing has the words of each cause that has begun.
+// alertMail makes the mail about causes that have begun and that are over, in the languages of [alert] lang. standing has the words of
+// each cause that has begun.
 func alertMail(cfg *config.Config, id string, now time.Time, begun, over []string, standing map[string]string) relay.Envelope {
+	return mailToAlerted(cfg, id, now, func(lang text.Lang) (subject, body string) {
+		return alertSubject(lang, begun, over), alertBody(cfg.Hostname, lang, begun, over, standing)
+	})
+}
+
+// alertTestMail makes the mail that shows whether alerts arrive.
+func alertTestMail(cfg *config.Config, id string, now time.Time) relay.Envelope {
+	at := mail.Evidence{Key: "host", Value: cfg.Hostname}
+	return mailToAlerted(cfg, id, now, func(lang text.Lang) (subject, body string) {
+		return text.Fill("alert.subject.test", lang), text.Fill("alert.test", lang, at) + "\n"
+	})
+}
+
+// mailToAlerted makes a mail to the addresses of [alert]: from nobody, so that nothing answers it, and in 7 bits.
+func mailToAlerted(cfg *config.Config, id string, now time.Time, words func(text.Lang) (subject, body string)) relay.Envelope {
 	langs := []text.Lang{text.Ja, text.En}
 	if only := cfg.Alert.Lang; only != "" {
 		langs = []text.Lang{text.Lang(only)}
 	}
 	var subjects, bodies []string
 	for _, lang := range langs {
-		subjects = append(subjects, alertSubject(lang, begun, over))
-		bodies = append(bodies, alertBody(cfg.Hostname, lang, begun, over, standing))
+		subject, body := words(lang)
+		subjects, bodies = append(subjects, subject), append(bodies, body)
 	}
 	return adminMail(cfg, id, now, strings.Join(subjects, " / "), bodies)
 }

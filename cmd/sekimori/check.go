@@ -13,7 +13,8 @@ import (
 )
 
 type checkCmd struct {
-	JSON bool `help:"Print JSON."`
+	Alert bool `help:"Mail a test to the addresses of alert.mail by way of the running serve, and say what became of it; nothing else is checked."`
+	JSON  bool `help:"Print JSON."`
 }
 
 // checkReport is what check --json prints.
@@ -31,11 +32,14 @@ type checkReport struct {
 func (checkCmd) Help() string {
 	return "Reads the configuration, the rule files and the lists, makes every check as serve would, and prints every error " +
 		"as file:line:column at once. Says whether the running server uses what is on the disk, and lists every port with its " +
-		"direction, for a firewall. Nothing is changed. Exit code 1 when there is an error."
+		"direction, for a firewall. Nothing is changed. Exit code 1 when there is an error; with --alert, when an address does not have the test."
 }
 
 // Run collects the errors of the configuration, of the rules and of every check, so that one run shows them all.
 func (c checkCmd) Run(a *app) error {
+	if c.Alert {
+		return a.testAlert(c.JSON)
+	}
 	if !c.JSON {
 		return c.run(a)
 	}

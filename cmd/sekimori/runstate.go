@@ -77,8 +77,12 @@ func (f *stateFile) change(do func(*runState)) error {
 	if err != nil {
 		return err
 	}
-	name := filepath.Join(f.dir, stateName)
-	if err := os.WriteFile(name+".new", append(text, '\n'), 0o640); err != nil {
+	return replaceFile(filepath.Join(f.dir, stateName), append(text, '\n'), 0o640)
+}
+
+// replaceFile writes a file so that who reads it meanwhile sees the old text or the new one. It is not synced.
+func replaceFile(name string, text []byte, mode os.FileMode) error {
+	if err := os.WriteFile(name+".new", text, mode); err != nil {
 		return err
 	}
 	return os.Rename(name+".new", name)

@@ -82,6 +82,8 @@ var baseTexts = []Entry{
 	{"alert.subject.begun", "要確認：{what}", "Needs a look: {what}"},
 	{"alert.subject.over", "解消：{what}", "Over: {what}"},
 	{"alert.subject.more", "{what}（ほか{n}件）", "{what} (and {n} more)"},
+	{"alert.subject.test", "テスト：お知らせは届いています", "Test: alerts arrive here"},
+	{"alert.test", "{host} で sekimori check --alert を実行したため、お知らせのテストとしてお送りしています。対応は必要ありません。\n確認が必要なことが起きたときは、この宛先にお知らせします。", "This is a test: sekimori check --alert was run on {host}. Nothing needs to be done.\nWhat needs a look will be mailed to this address."},
 	{"alert.more", "現在の状態は、{host} で sekimori check または sekimori queue check を実行するか、状態ページでご覧いただけます。\n同じ原因についてのお知らせは、15分に1通までです。", "To see how it stands now, run sekimori check or sekimori queue check on {host}, or open the status page.\nOne cause is mailed at most once in 15 minutes."},
 
 	{"explain.nothing", "特に問題は見つかりませんでした。", "Nothing was found against this mail."},
