@@ -114,7 +114,7 @@ func (q *Store) NewIDs(ctx context.Context, addrs []mail.Address, most int) ([][
 
 // Items returns the mails of these ids that are known, in order, in one round trip.
 func (q *Store) Items(ctx context.Context, ids []string) ([]Item, error) {
-	records, err := q.records(ctx, ids)
+	records, _, err := q.records(ctx, ids)
 	if err != nil {
 		return nil, err
 	}

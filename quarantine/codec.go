@@ -2,8 +2,6 @@ package quarantine
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 
 	"github.com/klauspost/compress/zstd"
@@ -20,8 +18,9 @@ const (
 // packed is a mail as it is stored: its header apart, because the mails of a campaign differ there, and the rest under
 // its hash, so that equal ones are stored once.
 type packed struct {
-	head   []byte // zstd
-	hash   string // SHA-256 of the rest
+	head   []byte // zstd, sealed
+	hash   string // the name of the rest
+	key    string // the id of the key that sealed both; "": none
 	pieces [][]byte
 	zsize  int64 // octets of all pieces
 	own    int64 // octets of what is stored for this mail alone
@@ -29,20 +28,29 @@ type packed struct {
 
 // codec is safe for concurrent use.
 type codec struct {
-	enc *zstd.Encoder
-	dec *zstd.Decoder
+	enc  *zstd.Encoder
+	dec  *zstd.Decoder
+	keys []sealer // the first seals, all open
 }
 
-func newCodec() (codec, error) {
+func newCodec(keys []Key) (codec, error) {
+	var sealers []sealer
+	for _, k := range keys {
+		s, err := newSealer(k)
+		if err != nil {
+			return codec{}, err
+		}
+		sealers = append(sealers, s)
+	}
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(2), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return codec{}, err
 	}
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(2), zstd.WithDecoderMaxMemory(maxRaw))
-	return codec{enc, dec}, err
+	return codec{enc, dec, sealers}, err
 }
 
-func (c codec) pack(body mail.Content) (*packed, error) {
+func (c codec) pack(id string, body mail.Content) (*packed, error) {
 	raw := contiguous(body)
 	cut := bytes.Index(raw[:min(len(raw), maxHead)], []byte("\r\n\r\n"))
 	if cut >= 0 {
@@ -51,15 +59,15 @@ func (c codec) pack(body mail.Content) (*packed, error) {
 		cut = 0
 	}
 	rest := raw[cut:]
-	sum := sha256.Sum256(rest)
-	p := &packed{head: c.enc.EncodeAll(raw[:cut], nil), hash: hex.EncodeToString(sum[:])}
+	p := &packed{head: c.seal(c.enc.EncodeAll(raw[:cut], nil), placeHead(id)), key: c.keyID()}
+	p.hash, p.own = c.name(rest, p.key), int64(len(p.head))
 	z := c.enc.EncodeAll(rest, nil)
-	p.zsize, p.own = int64(len(z)), int64(len(p.head))
-	for len(z) > pieceSize {
-		p.pieces = append(p.pieces, z[:pieceSize:pieceSize])
-		z = z[pieceSize:]
+	for first := true; first || len(z) > 0; first = false {
+		n := min(len(z), pieceSize)
+		piece := c.seal(z[:n:n], placePiece(p.hash, len(p.pieces)))
+		p.pieces, p.zsize = append(p.pieces, piece), p.zsize+int64(len(piece))
+		z = z[n:]
 	}
-	p.pieces = append(p.pieces, z)
 	return p, nil
 }
 
@@ -71,8 +79,13 @@ func contiguous(c mail.Content) []byte {
 	return c.Bytes()
 }
 
-// unpack is the inverse of pack; the hash and the size are compared, so that what comes out is what went in.
-func (c codec) unpack(head, z []byte, hash string, size int64) (mail.Content, error) {
+// unpack is the inverse of pack, of pieces that are opened and put together; the name and the size are compared, so that what
+// comes out is what went in.
+func (c codec) unpack(r *record, head, z []byte) (mail.Content, error) {
+	head, err := c.open(head, placeHead(r.ID))
+	if err != nil {
+		return nil, err
+	}
 	h, err := c.dec.DecodeAll(head, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: header: %w", ErrLost, err)
@@ -81,7 +94,7 @@ func (c codec) unpack(head, z []byte, hash string, size int64) (mail.Content, er
 	if err != nil {
 		return nil, fmt.Errorf("%w: body: %w", ErrLost, err)
 	}
-	if sum := sha256.Sum256(rest); hex.EncodeToString(sum[:]) != hash || int64(len(h)+len(rest)) != size {
+	if c.name(rest, r.Key) != r.Hash || int64(len(h)+len(rest)) != r.Size {
 		return nil, fmt.Errorf("%w: they are not what was stored", ErrLost)
 	}
 	return mail.Content{h, rest}, nil

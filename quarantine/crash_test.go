@@ -22,9 +22,11 @@ func deadRedis() config.Redis {
 }
 
 // TestKilledRedis kills a Redis that keeps nothing by itself right after the holds were acknowledged.
-func TestKilledRedis(t *testing.T) {
+func TestKilledRedis(t *testing.T) { killedRedis(t) }
+
+func killedRedis(t *testing.T, change ...func(*Options)) {
 	r := startRedis(t, debianRedis...)
-	g := newRig(t, r.config())
+	g := newRig(t, r.config(), change...)
 	ctx := t.Context()
 	for i := range 20 {
 		g.hold(t, sample(fmt.Sprintf("m%02d", i), fmt.Sprintf("text %d\r\n", i)))

@@ -34,7 +34,8 @@ type Query struct {
 type Page struct {
 	Items []Item
 	Next  string // where the next page begins; "" at the end
-	// Partial says why mails may be missing: the store did not answer, so that only this host's pending holds are listed.
+	// Partial says why mails may be missing: the store did not answer, so that only this host's pending holds are listed, or the
+	// key of some is not there.
 	Partial string
 	// Reached is set when the page has fewer than Limit items because matches are rare and the search stopped, so that an answer
 	// comes soon: everything held later was looked at. The page may be empty; Next goes on with the search.
@@ -62,6 +63,8 @@ func (q *Store) List(ctx context.Context, query Query) (Page, error) {
 	stored, err := q.listStore(ctx, f, pos)
 	if err != nil {
 		page.Partial = err.Error()
+	} else if n := len(stored.unread); n > 0 {
+		page.Partial = fmt.Sprintf("%d mails cannot be read, such as %v", n, stored.unread[0])
 	}
 	page.Items = stored.items
 	more, stop := stored.more, stored.stop
@@ -105,6 +108,8 @@ type found struct {
 	items []Item
 	more  bool
 	stop  *cursor // where a search stopped that took too long
+	// unread says why mails are missing that are there
+	unread []error
 }
 
 // listStore walks an index until there is one item more than a page, or until it has looked for long enough.
@@ -125,35 +130,38 @@ func (q *Store) listStore(ctx context.Context, f *filter, pos *cursor) (found, e
 		return found{}, err
 	}
 	var items []Item
+	var unread []error
 	began, looked := q.o.Now(), 0
 	for step := min(listStep, f.Limit+1); ; step = listStep {
 		list, end, err := q.entries(ctx, index, part, pos, true, int64(step))
 		if err != nil {
 			return found{items: items}, err
 		}
-		records, err := q.records(ctx, idsOf(list))
+		records, bad, err := q.records(ctx, idsOf(list))
 		if err != nil {
 			return found{items: items}, err
 		}
+		unread = append(unread, bad...)
 		for _, r := range records {
 			if items = f.take(items, r, nil); len(items) > f.Limit {
-				return found{items: items[:f.Limit], more: true}, nil
+				return found{items: items[:f.Limit], more: true, unread: unread}, nil
 			}
 		}
 		if end {
-			return found{items: items}, nil
+			return found{items: items, unread: unread}, nil
 		}
 		pos, looked = &list[len(list)-1], looked+len(list)
 		if looked >= lookMost || q.o.Now().Sub(began) >= lookFor {
-			return found{items, true, pos}, nil
+			return found{items, true, pos, unread}, nil
 		}
 	}
 }
 
-// records reads the metadata of many mails in one round trip; those that are gone are left out.
-func (q *Store) records(ctx context.Context, ids []string) ([]*record, error) {
+// records reads the metadata of many mails in one round trip; those that are gone are left out, and of those that cannot be read
+// unread says why.
+func (q *Store) records(ctx context.Context, ids []string) (list []*record, unread []error, err error) {
 	if len(ids) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	pipe := q.o.Store.Client().Pipeline()
 	cmds := make([]*store.MapStringCmd, len(ids))
@@ -161,18 +169,18 @@ func (q *Store) records(ctx context.Context, ids []string) ([]*record, error) {
 		cmds[i] = pipe.HGetAll(ctx, mailKey(id))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, fmt.Errorf("quarantine: %w", err)
+		return nil, nil, fmt.Errorf("quarantine: %w", err)
 	}
-	var list []*record
 	for i, c := range cmds {
-		r, err := decodeRecord(c.Val())
-		if err == nil {
+		r, err := q.codec.record(ids[i], c.Val())
+		switch {
+		case err == nil:
 			list = append(list, r)
-		} else if !errors.Is(err, ErrNotFound) {
-			q.o.Log.Error("quarantine: a mail is left out of the listing", "id", ids[i], "error", err)
+		case !errors.Is(err, ErrNotFound):
+			unread = append(unread, err)
 		}
 	}
-	return list, nil
+	return list, unread, nil
 }
 
 // listPending returns the matching holds on the disk that are not in the store.

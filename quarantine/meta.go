@@ -37,7 +37,8 @@ type meta struct {
 	Hash  string
 	ZSize int64
 	Own   int64
-	Paid  int64 // octets that count for this mail: Own, and ZSize when it brought the body
+	Key   string `json:",omitempty"` // the id of the key that sealed the octets; "": none
+	Paid  int64  // octets that count for this mail: Own, and ZSize when it brought the body
 }
 
 // record is a mail as read from the store.
@@ -77,13 +78,17 @@ func decodeState(s string) (state string, at time.Time, by string) {
 	return state, time.UnixMilli(n).UTC(), by
 }
 
-func decodeRecord(fields map[string]string) (*record, error) {
+func (c codec) record(id string, fields map[string]string) (*record, error) {
 	m, ok := fields["m"]
 	if !ok {
 		return nil, ErrNotFound
 	}
 	r := &record{states: map[string]string{}}
-	if err := json.Unmarshal([]byte(m), &r.meta); err != nil {
+	b, err := c.open([]byte(m), placeMeta(id))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", id, err)
+	}
+	if err := json.Unmarshal(b, &r.meta); err != nil {
 		return nil, fmt.Errorf("quarantine: metadata cannot be read: %w", err)
 	}
 	for k, v := range fields {
@@ -105,7 +110,7 @@ func (q *Store) record(ctx context.Context, id string) (*record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("quarantine: %w", err)
 	}
-	return decodeRecord(fields)
+	return q.codec.record(id, fields)
 }
 
 func (r *record) item() Item {

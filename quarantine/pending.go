@@ -2,7 +2,6 @@ package quarantine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -95,12 +94,12 @@ func (q *Store) storeAgain(ctx context.Context, p *pendingHold) error {
 }
 
 func (q *Store) restore(ctx context.Context, p *pendingHold) error {
-	c, done, err := q.o.Spool.Content(p.entry.ID)
+	c, done, err := q.pendingContent(p)
 	if err != nil {
 		return err
 	}
 	defer done()
-	packed, err := q.codec.pack(c)
+	packed, err := q.codec.pack(p.Held.ID, c)
 	if err != nil {
 		return err
 	}
@@ -142,7 +141,7 @@ func (q *Store) editPending(id string, change func(*pendingHold) bool) error {
 	if err != nil || !change(p) {
 		return err
 	}
-	b, err := json.Marshal(p.pendingMeta)
+	b, err := q.encodePending(&p.pendingMeta, p.sealed)
 	if err != nil {
 		return err
 	}
@@ -254,7 +253,7 @@ func (q *Store) deliverPending(ctx context.Context, p *pendingHold, g group) err
 	if q.o.Deliverer == nil {
 		return errors.New("there is nobody who delivers")
 	}
-	c, done, err := q.o.Spool.Content(p.entry.ID)
+	c, done, err := q.pendingContent(p)
 	if err != nil {
 		return err
 	}

@@ -114,6 +114,8 @@ type Options struct {
 	Quota     int64         // octets in the store; 0: none
 	// DomainQuota is the octets that may be held for a recipient domain (in small letters); a domain without an entry has no limit.
 	DomainQuota map[string]int64
+	// Keys encrypt what is held: the first encrypts, the others still decrypt; none: nothing is encrypted.
+	Keys []Key
 	// Announcer is asked before a mail expires; nil: nobody is told of held mail, and it expires in time.
 	Announcer Announcer
 	OnEnd     func(End) // optional; called at least once per end
@@ -185,7 +187,7 @@ func New(o Options) (*Store, error) {
 	if o.Node == "" {
 		o.Node = "localhost"
 	}
-	c, err := newCodec()
+	c, err := newCodec(o.Keys)
 	if err != nil {
 		return nil, fmt.Errorf("quarantine: %w", err)
 	}
@@ -242,7 +244,7 @@ func (q *Store) Hold(ctx context.Context, h Held) error {
 		return err
 	}
 	defer done()
-	p, err := q.codec.pack(h.Body)
+	p, err := q.codec.pack(h.ID, h.Body)
 	if err != nil {
 		return fmt.Errorf("quarantine: %w", err)
 	}

@@ -13,9 +13,14 @@ import (
 	"sekimori/internal/mail"
 )
 
-func TestHoldListShow(t *testing.T) {
+func TestHoldListShow(t *testing.T) { holdListShow(t) }
+
+// TestEncryptedHoldListShow: nothing is different with keys.
+func TestEncryptedHoldListShow(t *testing.T) { holdListShow(t, encrypted("k1")) }
+
+func holdListShow(t *testing.T, change ...func(*Options)) {
 	everywhere(t, func(t *testing.T, r config.Redis) {
-		g := newRig(t, r)
+		g := newRig(t, r, change...)
 		if _, err := g.repair(t.Context()); err != nil { // whose end says that the indexes are complete
 			t.Fatal(err)
 		}
@@ -233,7 +238,7 @@ func TestIntents(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := sample("m2", "two\r\n")
-	p, _ := g.codec.pack(h.Body)
+	p, _ := g.codec.pack(h.ID, h.Body)
 	if _, err := g.saveBody(ctx, "m2", p, g.clock.now().Add(backstop)); err != nil {
 		t.Fatal(err)
 	}

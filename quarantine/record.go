@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"sekimori/internal/mail"
+	"sekimori/internal/spool"
 	"sekimori/internal/store"
 )
 
@@ -163,11 +165,40 @@ func (q *Store) States(ctx context.Context, rcpts map[string][]string) (map[stri
 	return found, nil
 }
 
+// lockedPending returns the holds on the disk whose key is missing, with what stands beside them in the clear: they are there.
+func (q *Store) lockedPending() []Item {
+	if q.reader == nil {
+		return nil
+	}
+	entries, err := q.reader.List(spool.KindHold)
+	if err != nil {
+		return nil
+	}
+	var list []Item
+	for _, e := range entries {
+		id, is := strings.CutSuffix(e.ID, ".hold")
+		if _, err := q.decodePending(e); !is || !errors.Is(err, ErrKey) {
+			continue
+		}
+		h := Held{ID: id, From: e.From, Time: e.Created}
+		r := record{meta: meta{Held: h}, states: map[string]string{}}
+		for _, a := range e.Rcpts {
+			r.Rcpts = append(r.Rcpts, a.Addr)
+			r.states[a.Addr.Key()] = encodeState(StateHeld, e.Created, "")
+		}
+		i := r.item()
+		i.Pending = true
+		list = append(list, i)
+	}
+	return list
+}
+
 // Pending returns the holds on this host's disk, with the states that the store has of those that are there as well. While it
 // does not answer they stand as they are on the disk.
 func (q *Store) Pending(ctx context.Context) []Item {
 	var list []Item
 	stored := map[string][]string{}
+	list = append(list, q.lockedPending()...)
 	for _, p := range q.pendings() {
 		list = append(list, p.item())
 		if p.Stored {

@@ -20,6 +20,7 @@ const (
 type round struct {
 	pos    *cursor // nil: at the beginning
 	used   int64
+	unread int                 // mails that cannot be read
 	by     map[string]int64    // octets, as in usedByKey
 	bodies map[uint64]struct{} // whose octets are counted; the beginning of the hash
 }
@@ -72,6 +73,9 @@ func (q *Store) repair(ctx context.Context) (done bool, err error) {
 
 // counted writes what a whole round has found.
 func (q *Store) counted(ctx context.Context, r *round) error {
+	if r.unread == 0 {
+		q.o.Warn("quarantine.key", "")
+	}
 	if err := q.recount(ctx, r.by); err != nil {
 		return err
 	}
@@ -83,9 +87,17 @@ func (q *Store) counted(ctx context.Context, r *round) error {
 }
 
 func (q *Store) repairStep(ctx context.Context, r *round, ids []string) error {
-	records, err := q.records(ctx, ids)
+	records, unread, err := q.records(ctx, ids)
 	if err != nil {
 		return err
+	}
+	for _, err := range unread {
+		if r.unread++; r.unread == 1 {
+			q.o.Warn("quarantine.key", err.Error())
+		}
+		if r.unread <= 10 {
+			q.o.Log.Error("quarantine: a mail cannot be read and is left as it is", "error", err)
+		}
 	}
 	there := make(map[string]bool, len(records))
 	for _, rec := range records {

@@ -39,6 +39,9 @@ func (q *Store) ask(ctx context.Context, verb, id string, rcpts []mail.Address, 
 		c, err := q.change(ctx, r, rcpts, Decision{Delete: verb == verbDelete, By: by})
 		return c.States, err
 	}
+	if errors.Is(err, ErrKey) {
+		return nil, err
+	}
 	_, perr := q.pending(id)
 	if errors.Is(err, ErrNotFound) && perr != nil {
 		return nil, fmt.Errorf("%w: %s", ErrNotFound, id)

@@ -84,7 +84,7 @@ func (g *rig) fill(t *testing.T, mails, persons int) {
 				}
 				h := heldAt(n, persons, start.Add(time.Duration(n)*step))
 				h.Size = h.Body.Len()
-				p, err := g.codec.pack(h.Body)
+				p, err := g.codec.pack(h.ID, h.Body)
 				if err == nil {
 					err = g.save(ctx, &h, p, nil, true)
 				}
@@ -193,7 +193,7 @@ func (g *rig) holdBeside(t *testing.T, persons int) (stop func()) {
 			}
 			h := heldAt(n, persons, g.o.Now())
 			h.ID = fmt.Sprintf("beside%d", n)
-			p, err := g.codec.pack(h.Body)
+			p, err := g.codec.pack(h.ID, h.Body)
 			one := time.Now()
 			if err == nil {
 				err = g.save(t.Context(), &h, p, nil, false)

@@ -43,7 +43,10 @@ func (q *Store) Show(ctx context.Context, id string) (Item, error) {
 	if err == nil {
 		trace, terr := q.o.Store.Client().HGet(ctx, headKey(id), "trace").Bytes()
 		if terr == nil {
-			r.Trace = trace
+			r.Trace, err = q.codec.open(trace, placeTrace(id))
+		}
+		if err != nil {
+			return Item{}, err
 		}
 		return r.item(), nil
 	}
@@ -51,7 +54,15 @@ func (q *Store) Show(ctx context.Context, id string) (Item, error) {
 	if perr == nil {
 		return p.item(), nil
 	}
-	return Item{}, err
+	return Item{}, missing(err, perr)
+}
+
+// missing chooses what says more: that the store has no such mail, or that the copy on the disk cannot be read.
+func missing(stored, pending error) error {
+	if errors.Is(stored, ErrNotFound) && errors.Is(pending, ErrKey) {
+		return pending
+	}
+	return stored
 }
 
 // Raw returns the octets of a held mail as they came in, and a function to call when they are no longer used. ErrNotFound
@@ -65,12 +76,11 @@ func (q *Store) Raw(ctx context.Context, id string) (mail.Content, func(), error
 		c, _, err := q.fetch(ctx, r)
 		return c, func() {}, err
 	}
-	if q.reader != nil {
-		if c, done, serr := q.reader.Content(holdID(id)); serr == nil {
-			return c, done, nil
-		}
+	p, perr := q.pending(id)
+	if perr == nil {
+		return q.pendingContent(p)
 	}
-	return nil, nil, err
+	return nil, nil, missing(err, perr)
 }
 
 // fetch reads the octets of a mail and our header fields.
@@ -93,16 +103,21 @@ func (q *Store) fetch(ctx context.Context, r *record) (body mail.Content, trace 
 		return nil, nil, fmt.Errorf("%w: %s has %q pieces", ErrLost, r.ID, w[1])
 	}
 	z := make([]byte, 0, r.ZSize)
-	for _, key := range pieceKeys(r.Hash, fmt.Sprint(w[0]), n) {
+	for i, key := range pieceKeys(r.Hash, fmt.Sprint(w[0]), n) {
 		piece, err := c.Get(ctx, key).Bytes()
 		if err != nil {
 			return nil, nil, lost(err, r.ID)
 		}
+		if piece, err = q.codec.open(piece, placePiece(r.Hash, i)); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", r.ID, err)
+		}
 		z = append(z, piece...)
 	}
-	body, err = q.codec.unpack([]byte(fmt.Sprint(h[0])), z, r.Hash, r.Size)
+	if body, err = q.codec.unpack(r, []byte(fmt.Sprint(h[0])), z); err != nil {
+		return nil, nil, err
+	}
 	if h[1] != nil {
-		trace = []byte(fmt.Sprint(h[1]))
+		trace, err = q.codec.open([]byte(fmt.Sprint(h[1])), placeTrace(r.ID))
 	}
 	return body, trace, err
 }
@@ -117,7 +132,8 @@ type pendingMeta struct {
 }
 
 type pendingHold struct {
-	entry spool.Entry
+	entry  spool.Entry
+	sealed bool // the octets are encrypted
 	pendingMeta
 	until time.Time
 }
@@ -128,7 +144,7 @@ func holdID(id string) string { return id + ".hold" }
 // putPending holds a mail on the disk. stored says that the store has it as well.
 func (q *Store) putPending(h *Held, stored bool) error {
 	m := pendingMeta{Held: *h, Trace: h.Trace, Stored: stored, StoredAt: q.o.Now()}
-	b, err := json.Marshal(m)
+	b, err := q.encodePending(&m, q.codec.keyID() != "")
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
@@ -139,7 +155,7 @@ func (q *Store) putPending(h *Held, stored bool) error {
 	for _, r := range h.Rcpts {
 		e.Rcpts = append(e.Rcpts, spool.Rcpt{Addr: r, Status: spool.Waiting})
 	}
-	if err := q.o.Spool.Put(e, h.Body); err != nil && !errors.Is(err, spool.ErrExists) {
+	if err := q.o.Spool.Put(e, q.sealContent(h.ID, h.Body)); err != nil && !errors.Is(err, spool.ErrExists) {
 		return fmt.Errorf("quarantine: the mail could not be held on the disk: %w", err)
 	}
 	return nil
@@ -170,9 +186,13 @@ func (q *Store) pendings() []*pendingHold {
 		if !strings.HasSuffix(e.ID, ".hold") {
 			continue
 		}
-		if p, err := q.decodePending(e); err == nil {
+		p, err := q.decodePending(e)
+		switch {
+		case err == nil:
 			list = append(list, p)
-		} else {
+		case errors.Is(err, ErrKey):
+			q.o.Warn("quarantine.key", err.Error())
+		default:
 			q.o.Log.Error("quarantine: a hold on the disk cannot be read", "id", e.ID, "error", err)
 		}
 	}
@@ -181,7 +201,15 @@ func (q *Store) pendings() []*pendingHold {
 
 func (q *Store) decodePending(e spool.Entry) (*pendingHold, error) {
 	p := &pendingHold{entry: e}
-	if err := json.Unmarshal(e.Meta, &p.pendingMeta); err != nil {
+	b, sealed := []byte(e.Meta), []byte(nil)
+	if json.Unmarshal(b, &sealed) == nil { // a string: what is not sealed is an object
+		var err error
+		if b, err = q.codec.open(sealed, placePending(e.ID)); err != nil {
+			return nil, fmt.Errorf("%s: %w", e.ID, err)
+		}
+		p.sealed = true
+	}
+	if err := json.Unmarshal(b, &p.pendingMeta); err != nil {
 		return nil, fmt.Errorf("quarantine: %s: %w", e.ID, err)
 	}
 	p.Held.Trace = p.Trace

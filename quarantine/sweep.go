@@ -42,6 +42,9 @@ func (q *Store) due(ctx context.Context, id string, now time.Time) error {
 	if errors.Is(err, ErrNotFound) {
 		return q.unindex(ctx, id, nil)
 	}
+	if errors.Is(err, ErrKey) { // it must not keep the sweep from the others
+		return errors.Join(err, q.o.Store.Client().ZAdd(ctx, dueIndex, store.Z{Score: float64(now.Add(lateEvery).UnixMilli()), Member: id}).Err())
+	}
 	if err != nil {
 		return err
 	}

@@ -8,9 +8,12 @@ import (
 	"sekimori/quarantine"
 )
 
-// keeping gives the options of the quarantine that say for how long and how much is kept.
+// keeping gives the options of the quarantine that say for how long and how much is kept, and with what key.
 func keeping(o quarantine.Options, c *config.Config) quarantine.Options {
 	o.Retention, o.Quota = c.Quarantine.Retention.D(), int64(c.Quarantine.Quota)
+	for _, k := range c.Quarantine.EncryptionKeys {
+		o.Keys = append(o.Keys, quarantine.Key{ID: k.ID, Secret: []byte(k.Key)})
+	}
 	o.DomainQuota = map[string]int64{}
 	for _, k := range c.Quarantine.Keep {
 		if k.Retention > 0 {

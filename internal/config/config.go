@@ -213,6 +213,9 @@ type Quarantine struct {
 	KeyFile   string   `toml:"key_file"`
 	Key       Secret   `toml:"-"` // read at Load from KeyFile, the credential quarantine.key or SEKIMORI_QUARANTINE_KEY
 
+	EncryptionKeyFile string          `toml:"encryption_key_file"` // a line per key: id and 64 hexadecimal digits; the first encrypts; default: none
+	EncryptionKeys    []EncryptionKey `toml:"-"`                   // read at Load from it, or the credential quarantine.encryption_key
+
 	LinkLifetime    Duration `toml:"link_lifetime"`     // for how long a link of a digest opens; default 14d
 	LinkOpens       string   `toml:"link_opens"`        // mail: the one it is about; list: all that is held for the person; default mail
 	LinkKeyRotation Duration `toml:"link_key_rotation"` // for how long a key of the store signs; default 30d
@@ -221,6 +224,12 @@ type Quarantine struct {
 	AdminOnly []string    `toml:"admin_only"` // classes that only an administrator releases; default malware, macro
 	Learn     string      `toml:"learn"`      // whose releases and deletions teach the Bayesian check: all | admin | off; default all
 	Mark      ReleaseMark `toml:"mark"`
+}
+
+// EncryptionKey is a line of quarantine.encryption_key_file.
+type EncryptionKey struct {
+	ID  string
+	Key Secret // 32 octets
 }
 
 // Keep is one [[quarantine.keep]]: for how long mail of a class, or for recipients of a domain, is kept. The first that fits decides.

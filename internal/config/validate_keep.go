@@ -1,7 +1,9 @@
 package config
 
 import (
+	"encoding/hex"
 	"slices"
+	"strings"
 	"time"
 
 	"sekimori/internal/mail"
@@ -24,6 +26,7 @@ func (v *validator) keeping() {
 	if q.Quota > 0 && q.Quota < v.cfg.SMTP.MaxMessageSize {
 		v.fail("quarantine.quota", "must be at least smtp.max_message_size (%d octets), or 0 for none: a mail of that size could never be held", v.cfg.SMTP.MaxMessageSize)
 	}
+	v.encryption(q)
 	for i := range q.Keep {
 		v.keep(at("quarantine.keep", i), &q.Keep[i], q.Keep[:i])
 	}
@@ -76,6 +79,51 @@ func (v *validator) keepQuota(path string, k *Keep, before []Keep) {
 	case slices.ContainsFunc(before, func(b Keep) bool { return b.Quota != 0 && b.Domain == k.Domain }):
 		v.fail(path+".quota", "%s has a quota already", k.Domain)
 	}
+}
+
+// encryption reads the keys of quarantine.encryption_key_file.
+func (v *validator) encryption(q *Quarantine) {
+	const path = "quarantine.encryption_key_file"
+	if v.cfg.File == "" && q.EncryptionKeyFile == "" {
+		return
+	}
+	q.EncryptionKeyFile = v.doc.resolve(q.EncryptionKeyFile)
+	text := v.secret(path, q.EncryptionKeyFile)
+	if text == "" {
+		return
+	}
+	for n, line := range strings.Split(string(text), "\n") {
+		w := strings.Fields(line)
+		if len(w) == 0 || strings.HasPrefix(w[0], "#") {
+			continue
+		}
+		// What stands there is never shown.
+		if len(w) != 2 || !keyName(w[0]) {
+			v.fail(path, "line %d is not an id (up to 16 letters, digits, hyphens) and a key, such as: 2026-11 $(openssl rand -hex 32)", n+1)
+			continue
+		}
+		key, err := hex.DecodeString(w[1])
+		if err != nil || len(key) != 32 {
+			v.fail(path, "the key %s in line %d is not 64 hexadecimal digits; make one with: openssl rand -hex 32", w[0], n+1)
+			continue
+		}
+		if slices.ContainsFunc(q.EncryptionKeys, func(k EncryptionKey) bool { return k.ID == w[0] }) {
+			v.fail(path, "the key %s stands there twice", w[0])
+		}
+		q.EncryptionKeys = append(q.EncryptionKeys, EncryptionKey{w[0], Secret(key)})
+	}
+	if len(q.EncryptionKeys) == 0 {
+		v.fail(path, "has no key; make one with: echo \"2026-11 $(openssl rand -hex 32)\"")
+	}
+}
+
+func keyName(s string) bool {
+	for _, r := range s {
+		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 16
 }
 
 func (v *validator) domainNames() []string {
