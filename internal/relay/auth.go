@@ -134,6 +134,9 @@ func encode64(s string) string { return base64.StdEncoding.EncodeToString([]byte
 
 // sasl sends one line of the exchange. done says that we are in; otherwise challenge is what the server wants answered.
 func (c *client) sasl(line string) (challenge string, done bool, err error) {
+	if c.r.buffered() {
+		return "", false, errUnasked
+	}
 	c.w.WriteString(line)
 	c.w.WriteString("\r\n")
 	if err := c.w.Flush(); err != nil {

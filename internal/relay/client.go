@@ -28,20 +28,22 @@ const (
 // client is one connection to an SMTP or LMTP server. For one goroutine at a time. Once any of its methods has failed, the
 // connection can only be closed: a RSET or QUIT behind a half-sent mail would deliver the half.
 type client struct {
-	nc     net.Conn
-	r      replyReader
-	w      *bufio.Writer
-	lmtp   bool
-	caps   caps
-	before time.Time // no read or write lasts longer
-	dirty  bool      // a transaction is open that RSET must end
-	pooled bool      // it has waited in the pool: the server may have closed it meanwhile
-	used   int       // finished transactions
-	since  time.Time // when it was made
-	b      *smtpBackend
-	told   mail.Client // who the server was told that the client is, by XCLIENT or PROXY
-	login  bool        // we have logged in
-	idle   time.Time   // since when it waits in the pool
+	nc      net.Conn
+	look    *looker // what lies below nc
+	r       replyReader
+	w       *bufio.Writer
+	lmtp    bool
+	caps    caps
+	before  time.Time // no read or write lasts longer
+	dirty   bool      // a transaction is open that RSET must end
+	pooled  bool      // it has waited in the pool: the server may have closed it meanwhile
+	used    int       // finished transactions
+	written int64     // octets that Write was given
+	since   time.Time // when it was made
+	b       *smtpBackend
+	told    mail.Client // who the server was told that the client is, by XCLIENT or PROXY
+	login   bool        // we have logged in
+	idle    time.Time   // since when it waits in the pool
 }
 
 // caps is what the server offers (RFC 5321 section 4.1.1.1).
@@ -73,8 +75,8 @@ func (e *stepError) Error() string {
 func (e *stepError) Unwrap() error { return e.err }
 
 func newClient(nc net.Conn, lmtp bool, before time.Time) *client {
-	c := &client{lmtp: lmtp, before: before, since: time.Now()}
-	c.attach(nc)
+	c := &client{lmtp: lmtp, before: before, since: time.Now(), look: newLooker(nc)}
+	c.attach(c.look)
 	return c
 }
 
@@ -88,6 +90,7 @@ func (c *client) attach(nc net.Conn) {
 // Write sends p in blocks, each with a deadline, so that a server which stops reading is cut.
 func (c *client) Write(p []byte) (int, error) {
 	sent := 0
+	c.written += int64(len(p))
 	for len(p) > 0 {
 		if err := c.nc.SetWriteDeadline(c.deadline(timeBlock)); err != nil {
 			return sent, err
@@ -118,8 +121,11 @@ func (c *client) expect(step time.Duration, each func([]byte)) (reply, error) {
 	return c.r.read(each)
 }
 
-// command sends one command and reads its reply, which must be of the wanted class (2 or 3).
+// command sends one command and reads its reply, which must be of the wanted class (2).
 func (c *client) command(name, line string, each func([]byte)) error {
+	if c.r.buffered() {
+		return &stepError{step: name, err: errUnasked}
+	}
 	c.w.WriteString(line)
 	c.w.WriteString("\r\n")
 	if err := c.w.Flush(); err != nil {

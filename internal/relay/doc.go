@@ -14,6 +14,9 @@
 // that the backend is unwell. Recipients who got another answer than the rest are made safe in the spool before the first
 // octet of the mail is sent to the backend: what can be undone comes before what cannot.
 //
+// What a server says before it can have been caused is no answer: a connection is looked at before it is used again, before the data
+// and before their last octet. Only a refusal in the middle of the data is about the mail.
+//
 // A connection on which anything went wrong is closed: a RSET or QUIT behind half a mail would deliver the half. Healthy ones
 // wait in a pool; one that the server has closed meanwhile is replaced without anybody noticing.
 //

@@ -64,6 +64,7 @@ type exchange struct {
 	open    int  // recipients accepted at RCPT
 	goAhead bool // 354 was said
 	sent    bool // the final dot is out
+	half    bool // a part of the mail is out, and the server has refused it: answers is complete
 	intact  bool // whatever err says, the connection is as before
 	tooBig  bool // err is the refusal of the size: answers is complete all the same
 	chunk   bool // the data goes by BDAT
@@ -85,6 +86,10 @@ const pipelineMax = 4096
 func (c *client) transact(j *job, before time.Time) *exchange {
 	c.before = before
 	x := &exchange{c: c, j: j, answers: make([]answer, len(j.rcpts))}
+	if c.pooled && c.unasked() {
+		x.err, x.stale = &stepError{step: "idle", err: errUnasked}, true
+		return x
+	}
 	if x.introduce(); x.err != nil {
 		return x
 	}
@@ -96,32 +101,13 @@ func (c *client) transact(j *job, before time.Time) *exchange {
 	if x.err != nil || x.open == 0 {
 		return x
 	}
-	if c.r.buffered() {
-		// With one answer too many, the next would be taken for that to the mail.
-		x.fail("data", reply{}, errReplySyntax)
-		return x
-	}
 	if j.beforeData != nil && x.open < len(x.answers) {
 		if err := j.beforeData(x.answers); err != nil {
 			x.err = errors.Join(errAborted, err)
 			return x
 		}
 	}
-	write := writeStuffed
-	if x.chunk {
-		write = writeChunk
-	}
-	if err := write(c.w, j.content); err == nil {
-		x.err = c.w.Flush()
-	} else {
-		x.err = err
-	}
-	if x.err != nil {
-		// The end of the final dot, or of the last chunk, is the last octet written: with an error the server cannot have it.
-		x.err = &stepError{step: "data", err: x.err}
-		return x
-	}
-	x.sent = true
+	x.data()
 	return x
 }
 

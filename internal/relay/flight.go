@@ -55,18 +55,12 @@ func (f *flight) final(until time.Time) (reply, error) {
 	if p.code/100 == 3 {
 		return reply{}, errFinal
 	}
-	switch {
-	case p.code == 421:
-		f.closing = true
-	case f.chunk && p.code >= 500 && p.code <= 504:
-		// That is about the command, which was offered: the mail is tried again with DATA.
-		f.closing = true
-		f.b.noChunks.Store(time.Now().Add(noChunksFor).UnixNano())
-		return reply{code: 451, subject: 5, detail: 1, text: "BDAT was offered and refused: " + p.text}, nil
-	case f.chunk && !p.ok():
+	about, closing := f.b.toData(p, f.chunk)
+	f.closing = f.closing || closing
+	if f.chunk && !p.ok() {
 		f.c.dirty = true // what remains of the transaction is not defined (RFC 3030 section 3)
 	}
-	return p, nil
+	return about, nil
 }
 
 // end gives the connection back, or closes it when something was wrong.

@@ -134,12 +134,23 @@ func (r *replyReader) line() ([]byte, error) {
 		if r.w == len(r.buf) {
 			return nil, errReplyLong
 		}
-		n, err := r.src.Read(r.buf[r.w:])
-		r.w += n
-		if n == 0 && err != nil {
+		if err := r.fill(); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// fill reads once what there is room for. With nil there may be more than before.
+func (r *replyReader) fill() error {
+	if r.r == r.w {
+		r.r, r.w = 0, 0
+	}
+	n, err := r.src.Read(r.buf[r.w:])
+	r.w += n
+	if n > 0 {
+		return nil
+	}
+	return err
 }
 
 // replyLine is one line of a reply: three digits, then a space, a hyphen (more lines follow), or nothing.

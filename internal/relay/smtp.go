@@ -101,7 +101,7 @@ func (b *smtpBackend) send(ctx context.Context, j *job, before, until time.Time)
 // unsent ends an exchange in which the final dot was not sent.
 func (b *smtpBackend) unsent(c *client, x *exchange) result {
 	res := result{backend: b.url, answers: x.answers, err: x.err}
-	if x.err == nil && !x.goAhead || x.intact {
+	if x.err == nil && !x.goAhead && !x.half || x.intact {
 		b.pool.put(c)
 	} else {
 		b.pool.drop(c)
@@ -120,6 +120,19 @@ func (b *smtpBackend) unsent(c *client, x *exchange) result {
 		res.hard, res.blame = true, true
 	}
 	return res
+}
+
+// toData is the reply p to the data of a mail as one about the mail; closing says that the connection is not to be used again.
+func (b *smtpBackend) toData(p reply, chunk bool) (about reply, closing bool) {
+	switch {
+	case p.code == 421:
+		return p, true
+	case chunk && p.code >= 500 && p.code <= 504:
+		// That is about the command, which was offered: the mail is tried again with DATA.
+		b.noChunks.Store(time.Now().Add(noChunksFor).UnixNano())
+		return reply{code: 451, subject: 5, detail: 1, text: "BDAT was offered and refused: " + p.text}, true
+	}
+	return p, false
 }
 
 // answer waits for what is said to the final dot.

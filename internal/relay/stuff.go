@@ -25,17 +25,29 @@ func writeStuffed(w io.Writer, content mail.Content) error {
 	return s.err
 }
 
-// writeChunk writes content as one chunk, the last (RFC 3030): exactly its octets, with nothing doubled or added.
+// writeChunk writes content as one chunk, the last (RFC 3030): exactly its octets, with nothing doubled or added. The last octet is a
+// write of its own, so that it stays in the buffer until it is flushed; so does the final dot of writeStuffed.
 func writeChunk(w io.Writer, content mail.Content) error {
 	if _, err := io.WriteString(w, "BDAT "+strconv.FormatInt(content.Len(), 10)+" LAST\r\n"); err != nil {
 		return err
 	}
+	var last []byte
 	for _, p := range content {
-		if _, err := w.Write(p); err != nil {
-			return err
+		if len(p) == 0 {
+			continue
 		}
+		for _, b := range [2][]byte{last, p[:len(p)-1]} {
+			if len(b) == 0 {
+				continue
+			}
+			if _, err := w.Write(b); err != nil {
+				return err
+			}
+		}
+		last = p[len(p)-1:]
 	}
-	return nil
+	_, err := w.Write(last)
+	return err
 }
 
 type stuffer struct {
