@@ -134,8 +134,8 @@ func encode64(s string) string { return base64.StdEncoding.EncodeToString([]byte
 
 // sasl sends one line of the exchange. done says that we are in; otherwise challenge is what the server wants answered.
 func (c *client) sasl(line string) (challenge string, done bool, err error) {
-	if c.r.buffered() {
-		return "", false, errUnasked
+	if err := c.unasked(); err != nil {
+		return "", false, err
 	}
 	c.w.WriteString(line)
 	c.w.WriteString("\r\n")

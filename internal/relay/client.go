@@ -123,8 +123,8 @@ func (c *client) expect(step time.Duration, each func([]byte)) (reply, error) {
 
 // command sends one command and reads its reply, which must be of the wanted class (2).
 func (c *client) command(name, line string, each func([]byte)) error {
-	if c.r.buffered() {
-		return &stepError{step: name, err: errUnasked}
+	if err := c.unasked(); err != nil {
+		return &stepError{step: name, err: err}
 	}
 	c.w.WriteString(line)
 	c.w.WriteString("\r\n")

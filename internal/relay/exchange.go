@@ -86,9 +86,11 @@ const pipelineMax = 4096
 func (c *client) transact(j *job, before time.Time) *exchange {
 	c.before = before
 	x := &exchange{c: c, j: j, answers: make([]answer, len(j.rcpts))}
-	if c.pooled && c.unasked() {
-		x.err, x.stale = &stepError{step: "idle", err: errUnasked}, true
-		return x
+	if c.pooled {
+		if err := c.unasked(); err != nil {
+			x.err, x.stale = &stepError{step: "idle", err: err}, true
+			return x
+		}
 	}
 	if x.introduce(); x.err != nil {
 		return x
@@ -217,6 +219,10 @@ func (x *exchange) say(step string, rcpt int, line string) {
 // flush sends what is buffered and reads the replies to it.
 func (x *exchange) flush() {
 	if x.err != nil || len(x.pending) == 0 {
+		return
+	}
+	if x.c.r.buffered() { // with one reply too many every answer would be taken for the next one's
+		x.fail(x.pending[0].step, reply{}, x.c.r.said())
 		return
 	}
 	if err := x.c.w.Flush(); err != nil {

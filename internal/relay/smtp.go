@@ -284,7 +284,7 @@ func (b *smtpBackend) encrypt(ctx context.Context, c *client, clear bool) error 
 	}
 	err := c.starttls(ctx, p.conf, b.hello)
 	var step *stepError
-	if err != nil && !p.required && errors.As(err, &step) && step.step == "STARTTLS" && step.err == nil && step.reply.code != 421 {
+	if err != nil && !p.required && errors.As(err, &step) && step.step == "STARTTLS" && step.err == nil && step.reply.code >= 400 && step.reply.code != 421 {
 		return nil // refused in words: the connection is as it was
 	}
 	return err

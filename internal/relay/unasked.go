@@ -1,7 +1,9 @@
 package relay
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -62,20 +64,32 @@ func (l *looker) Read(p []byte) (int, error) {
 	return 0, l.err
 }
 
-// unasked reports whether the server has said something although nothing was asked, or has closed the connection. An answer that is
-// there before its question cannot be the answer. It costs one system call, and no time.
-func (c *client) unasked() bool {
+// unasked looks whether the server has said something although nothing was asked, or has closed the connection: nil says that all is
+// well. An answer that is there before its question cannot be the answer. It costs one system call, and no time.
+func (c *client) unasked() error {
 	if c.r.buffered() {
-		return true
+		return c.r.said()
 	}
 	// A deadline that has passed would hide what is there.
-	if c.nc.SetReadDeadline(time.Time{}) != nil {
-		return true
+	if err := c.nc.SetReadDeadline(time.Time{}); err != nil {
+		return err
 	}
 	c.look.looking = true
 	err := c.r.fill()
 	c.look.looking = false
-	return c.r.buffered() || err != nil && !isTimeout(err)
+	switch {
+	case c.r.buffered():
+		return c.r.said()
+	case isTimeout(err):
+		return nil
+	}
+	return err
+}
+
+// said is errUnasked with the words.
+func (r *replyReader) said() error {
+	line, _, _ := bytes.Cut(r.buf[r.r:r.w], []byte{'\n'})
+	return fmt.Errorf("%w: %q", errUnasked, printable(line))
 }
 
 // data sends the mail. Its end, the final dot or the end of the last chunk, is the last octet written: with an error the server cannot
@@ -83,8 +97,8 @@ func (c *client) unasked() bool {
 // the next would be taken for that to the mail.
 func (x *exchange) data() {
 	c := x.c
-	if c.unasked() {
-		x.fail("data", reply{}, errUnasked)
+	if err := c.unasked(); err != nil {
+		x.fail("data", reply{}, err)
 		return
 	}
 	write := writeStuffed
@@ -93,7 +107,7 @@ func (x *exchange) data() {
 	}
 	out := c.written
 	err := write(c.w, x.j.content) // the last octet is in the buffer now
-	if err == nil && c.written != out && c.w.Buffered() > 0 && c.unasked() {
+	if err == nil && c.written != out && c.w.Buffered() > 0 && c.unasked() != nil {
 		x.early()
 		return
 	}

@@ -86,7 +86,7 @@ func talk(t *testing.T, encrypted bool, extra, what string) (*exchange, bool) {
 	if extra == "idle" {
 		c.pooled = true
 		s.say(what)
-		for end := time.Now().Add(30 * time.Second); !c.unasked() && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(30 * time.Second); c.unasked() == nil && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		}
 	}
 	go s.serve()
