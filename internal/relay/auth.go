@@ -105,7 +105,11 @@ func (c *client) authenticate(a *authenticator) error {
 	var err error
 	switch name {
 	case "PLAIN":
-		_, _, err = c.sasl("AUTH PLAIN " + encode64("\x00"+a.user+"\x00"+a.password))
+		var done bool
+		_, done, err = c.sasl("AUTH PLAIN " + encode64("\x00"+a.user+"\x00"+a.password))
+		if err == nil && !done {
+			err = errors.New("the server asks for more than a name and a password")
+		}
 	case "LOGIN":
 		err = c.login64(a)
 	default:
