@@ -195,33 +195,6 @@ func (q *Store) forgetNews(ctx context.Context, told []Told) error {
 	return errors.Join(errs...)
 }
 
-// Quiet takes addresses out of the list whose people are not told; what is new for them stays noted until it expires. Wake is the
-// opposite.
-func (q *Store) Quiet(ctx context.Context, addrs []mail.Address) error {
-	if len(addrs) == 0 {
-		return nil
-	}
-	keys := make([]any, len(addrs))
-	for i, a := range addrs {
-		keys[i] = a.Key()
-	}
-	return q.o.Store.Client().ZRem(ctx, newsKey, keys...).Err()
-}
-
-// Wake puts addresses back into the list that have something new.
-func (q *Store) Wake(ctx context.Context, addrs []mail.Address) error {
-	for _, a := range addrs {
-		oldest, err := q.o.Store.Client().ZRangeWithScores(ctx, newsIndex(a), 0, 0).Result()
-		if err == nil && len(oldest) > 0 {
-			err = q.o.Store.Client().ZAddNX(ctx, newsKey, store.Z{Score: oldest[0].Score, Member: a.Key()}).Err()
-		}
-		if err != nil {
-			return fmt.Errorf("quarantine: %w", err)
-		}
-	}
-	return nil
-}
-
 // tellLua marks a mail that is there. KEYS: mail. ARGV: field, now (ms).
 const tellLua = `
 if redis.call('HEXISTS', KEYS[1], 'm') == 0 then return 0 end

@@ -86,15 +86,6 @@ func TestAnnounce(t *testing.T) {
 		if got := g.news(t, "sato@example.jp"); len(got) != 0 {
 			t.Errorf("new again: %v", got)
 		}
-
-		// What is new stays noted while nobody wants to be told.
-		yamada := []mail.Address{addr("yamada@example.jp")}
-		if err := g.Quiet(ctx, yamada); err != nil || slices.Contains(g.waiting(t), "yamada@example.jp") {
-			t.Errorf("quiet: %v %v", g.waiting(t), err)
-		}
-		if err := g.Wake(ctx, append(yamada, sato)); err != nil || !slices.Equal(g.waiting(t), []string{"ito@example.jp", "yamada@example.jp"}) {
-			t.Errorf("awake: %v %v", g.waiting(t), err)
-		}
 	})
 }
 

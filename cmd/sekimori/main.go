@@ -33,6 +33,7 @@ type cli struct {
 	Learn      learnCmd      `cmd:"" help:"Teach the Bayesian check from files and directories."`
 	Bayes      bayesCmd      `cmd:"" help:"What the Bayesian check has learned."`
 	Quarantine quarantineCmd `cmd:"" help:"List, show, release and delete held mail."`
+	Digest     digestCmd     `cmd:"" help:"Tell people what is held for them: send now, show, list, set."`
 	Queue      queueCmd      `cmd:"" help:"List, show, retry, delete, check, export and import mail that waits for a backend."`
 	Recipients recipientsCmd `cmd:"" help:"Who is ours: look an address up, fetch from directories, list where recipients are kept."`
 	Rules      rulesCmd      `cmd:"" help:"Check and test the rule files."`

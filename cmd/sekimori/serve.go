@@ -61,6 +61,7 @@ type server struct {
 	keeper  *quarantine.Store
 	acts    *acts.Service // what people do with held mail
 	actsLog *auditlog.Log
+	digests digests       // what people are told
 	front   *front.Server // port 25
 	health  *web.Health
 	pages   *pages // status page, metrics
@@ -134,6 +135,9 @@ func (s *server) open(ctx context.Context) error {
 	if err = s.openRecipients(gen); err != nil {
 		return err
 	}
+	if err = s.openDigests(); err != nil {
+		return err
+	}
 	if cfg.Role != "console" {
 		s.front, err = front.New(front.Options{
 			Listen: s.inherited.listener("smtp", s.cfg), Config: cfg, Recipients: gen.rcpts.Directory, Share: s.shareHarvest(), Gate: front.AdaptGate(gen.judge.gate.Accept), Closed: gen.close,
@@ -168,7 +172,7 @@ func (s *server) openDelivery() error {
 	s.keeper, err = quarantine.New(keeping(quarantine.Options{
 		Store: s.store, Spool: s.spool, Deliverer: releaser{s.relay}, Node: cfg.Hostname,
 		Route: s.relay.Route, Warn: s.warn.set, Log: s.log,
-		Recorder: recorder{s.ledger}, Mark: s.releaseMark,
+		Recorder: recorder{s.ledger}, Mark: s.releaseMark, Announcer: s.openPeople(),
 	}, cfg))
 	if err == nil {
 		s.openActs()
@@ -216,6 +220,7 @@ func (s *server) serve(ctx, work context.Context) error {
 	s.background.Go(func() { s.keeper.Run(work) })
 	s.background.Go(func() { s.acts.Run(work) })
 	s.background.Go(func() { s.watchAsks(work) })
+	s.background.Go(func() { s.runDigests(work) })
 	s.background.Go(func() { s.watchStore(work) })
 	s.background.Go(func() { s.watchLedger(work) })
 	s.background.Go(func() { s.watchAlerts(work) })

@@ -16,6 +16,9 @@ import (
 // hit anybody else, and otherwise the mail is held. The ID of either is made from that of the queue's entry and the recipients, so
 // that a call that is repeated after a crash makes one of it, and recipients that fail later get one of their own.
 func (s *server) undeliverable(ctx context.Context, f relay.Failure) (relay.Fate, error) {
+	if fate, is := s.refusedDigest(ctx, f); is {
+		return fate, nil
+	}
 	content := f.Content.Bytes()
 	m := mime.Parse(content)
 	notice, why := s.report(bounce.Failed, f, m)

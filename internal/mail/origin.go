@@ -19,6 +19,7 @@ const (
 	KindCopy     = "copy"     // a copy by a rule, of which the sender must not know
 	KindRelease  = "release"  // was held, and released by a person
 	KindAlert    = "alert"    // a mail of ours to an administrator
+	KindDigest   = "digest"   // a mail of ours that tells a person what is held
 )
 
 // Origin is where a mail came from, as it was known when it was accepted. It is kept with mail in the spool, because whether its

@@ -11,7 +11,7 @@
 //     and another host has taken it.
 //  4. hands the mail to the relay's queue, which has it on the disk when it returns. The entry's id is made of the person and the due
 //     time, so that the same host never queues it twice.
-//  5. marks the slot as done, and then each mail as told.
+//  5. marks each mail as told, and then the slot as done.
 //
 // A host that dies before 3 has sent nothing: another takes the slot when the claim has lapsed. A host that dies after 3 may have sent
 // it: no other host ever sends that slot. The host itself, when it is back, finds in its queue and its ledger whether it did, and

@@ -58,6 +58,16 @@ func (s *Signer) Sign(message []byte) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+// Parts returns the text and the HTML of the mail.
+func (d *Digest) Parts() (plain, html string, err error) {
+	p, err := d.page()
+	if err != nil {
+		return "", "", err
+	}
+	html, err = p.html()
+	return p.plain(), html, err
+}
+
 // Message writes the mail: multipart/alternative of text and HTML, in ASCII with lines below 78 octets.
 func (d *Digest) Message() ([]byte, error) {
 	p, err := d.page()
