@@ -83,8 +83,8 @@ func (s *server) runDigests(ctx context.Context) {
 }
 
 // dangerous says which classes a person cannot release.
-func dangerous(func() *config.Config) func(class string) bool {
-	return func(class string) bool { return class == "malware" }
+func dangerous(cfg func() *config.Config) func(class string) bool {
+	return func(class string) bool { return slices.Contains(cfg().Quarantine.AdminOnly, class) }
 }
 
 // nodeID names the queue and the ledger of this data_dir, which alone can tell whether a digest was handed over here: two hosts may
