@@ -43,11 +43,12 @@ var (
 
 const (
 	allowPrefix = "allow:"
-	allowIndex  = allowPrefix + "i"   // recipient -> the latest expiry of his
-	allowFresh  = 10 * time.Second    // for how long what was read is believed; a change at another host is seen after it
-	allowCached = 20000               // recipients
-	allowMost   = 200                 // of one recipient
-	allowLife   = 90 * 24 * time.Hour // default
+	allowHint   = allowPrefix + "hint" // channel: a recipient whose list has changed
+	allowIndex  = allowPrefix + "i"    // recipient -> the latest expiry of his
+	allowFresh  = 10 * time.Second     // for how long what was read is believed; a change at another host is seen after it
+	allowCached = 20000                // recipients
+	allowMost   = 200                  // of one recipient
+	allowLife   = 90 * 24 * time.Hour  // default
 )
 
 func allowKey(rcpt string) string { return allowPrefix + "{" + rcpt + "}" }
@@ -130,6 +131,7 @@ func (s *Allows) Add(ctx context.Context, a Allow) (Allow, error) {
 	pipe := s.client.Pipeline()
 	pipe.Set(ctx, allowIDKey(a.ID), key, a.Expires.Sub(now))
 	pipe.ZAdd(ctx, allowIndex, store.Z{Score: float64(a.Expires.UnixMilli()), Member: key})
+	pipe.Publish(ctx, allowHint, key)
 	_, err = pipe.Exec(ctx)
 	s.forget(key)
 	if err != nil {
@@ -158,13 +160,14 @@ func (s *Allows) Find(ctx context.Context, id string) (a Allow, ok bool, err err
 	return lists[key][i], true, nil
 }
 
-// Revoke takes a permission away. It is in force at once at this host, and at the others within ten seconds.
+// Revoke takes a permission away. It is in force at once where Run runs, and else within ten seconds.
 func (s *Allows) Revoke(ctx context.Context, a Allow) error {
 	key := a.Rcpt.Key()
 	if err := s.client.HDel(ctx, allowKey(key), a.ID).Err(); err != nil {
 		return fmt.Errorf("reputation: %w", err)
 	}
 	s.forget(key)
+	s.client.Publish(ctx, allowHint, key) // the others see it within seconds anyway
 	return s.client.Del(ctx, allowIDKey(a.ID)).Err()
 }
 
@@ -199,6 +202,23 @@ func (s *Allows) All(ctx context.Context, f func([]Allow) bool) error {
 		}
 	}
 	return nil
+}
+
+// Run forgets what other processes change, until ctx ends. Without it that is noticed after ten seconds.
+func (s *Allows) Run(ctx context.Context) {
+	sub := s.client.Subscribe(ctx, allowHint)
+	defer sub.Close()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m, ok := <-sub.Channel():
+			if !ok {
+				return
+			}
+			s.forget(m.Payload)
+		}
+	}
 }
 
 func (s *Allows) forget(key string) {

@@ -12,11 +12,14 @@ func (p *Policy) lifts(d *decision) bool {
 	switch {
 	case d == nil:
 		return true
-	case d.rule.final, slices.Contains(p.protected, d.rule.class):
+	case p.isFirm(d.rule):
 		return false
 	}
 	return d.action <= mail.Hold && !d.discard && d.redirect.IsNull()
 }
+
+// isFirm reports whether what a rule does stands against what a recipient allows.
+func (p *Policy) isFirm(r *rule) bool { return r.final || slices.Contains(p.protected, r.class) }
 
 // tooMuch holds what is allowed but has so many points that it would be rejected: a sender who is who he says can have been
 // broken into.

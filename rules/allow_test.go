@@ -21,6 +21,7 @@ func TestAllow(t *testing.T) {
 		"a threshold of hold":  {"", "BAYES_SPAM", mail.Deliver, "A"},
 		"points of a reject":   {simple("S", "not client.early", "score = 20"), "", mail.Hold, "threshold.reject"},
 		"final":                {simple("H", "not client.early", "action = \"hold\"\nfinal = true"), "", mail.Hold, "H"},
+		"final behind another": {simple("O", "not client.early", `action = "hold"`) + simple("H", "not client.early", "action = \"hold\"\nfinal = true"), "", mail.Hold, "H"},
 		"malware":              {simple("H", "not client.early", "action = \"hold\"\nclass = \"malware\""), "", mail.Hold, "H"},
 		"a protected class":    {simple("H", "not client.early", "action = \"hold\"\nclass = \"macro\""), "", mail.Hold, "H"},
 		"a refusal":            {simple("R", "not client.early", `action = "reject"`), "", mail.Reject, "R"},

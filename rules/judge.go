@@ -48,7 +48,10 @@ type judging struct {
 	cached []bool
 	differ bool // a finding names a recipient, so symbols differ between them
 
-	allowed *rule // of the recipient that is being judged: by which he lets the sender through
+	// Of the recipient that is being judged: by which rule he lets the sender through, and what that does not lift although another
+	// rule came first.
+	allowed *rule
+	firm    *decision
 }
 
 func findingsDiffer(tx *mail.Transaction) bool {
@@ -74,7 +77,7 @@ type decision struct {
 func (j *judging) one(rcpt mail.Address) mail.Verdict {
 	v := mail.Verdict{Rcpt: rcpt}
 	j.sum(&v, rcpt)
-	j.allowed = nil
+	j.allowed, j.firm = nil, nil
 	var accepted, decided *decision
 	for stage := mail.Connect; stage <= j.tx.Stage && stage <= mail.Conclude; stage++ {
 		d, acc := j.stage(&v, stage, accepted != nil)
@@ -84,12 +87,17 @@ func (j *judging) one(rcpt mail.Address) mail.Verdict {
 			if decided != nil && decided.rule.class != classMalware {
 				decided = nil
 			}
+			if j.firm != nil && j.firm.rule.class != classMalware {
+				j.firm = nil
+			}
 		}
 		if d != nil && (decided == nil || d.rank() > decided.rank()) {
 			decided = d
 		}
 	}
 	switch {
+	case j.allowed != nil && j.firm != nil && j.p.lifts(decided):
+		j.decide(&v, j.firm)
 	case j.allowed != nil && j.p.lifts(decided):
 		j.decide(&v, &decision{rule: j.allowed})
 		j.tooMuch(&v)
@@ -133,7 +141,7 @@ func (j *judging) stage(v *mail.Verdict, stage mail.Stage, accepted bool) (decid
 		if (accepted || accept != nil) && (r.scores || len(r.bcc) > 0 || r.class != classMalware) {
 			continue
 		}
-		if decided != nil && !r.scores && len(r.bcc) == 0 && !r.allow {
+		if decided != nil && !r.scores && len(r.bcc) == 0 && !r.allow && !j.p.isFirm(r) {
 			continue
 		}
 		switch j.result(r) {
@@ -158,7 +166,13 @@ func (j *judging) stage(v *mail.Verdict, stage mail.Stage, accepted bool) (decid
 		case r.accept:
 			accept = &decision{rule: r}
 		default:
-			decided = r.decision()
+			d := r.decision()
+			if j.p.isFirm(r) && (j.firm == nil || d.rank() > j.firm.rank()) {
+				j.firm = d
+			}
+			if decided == nil {
+				decided = d
+			}
 		}
 	}
 	return decided, accept

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"sekimori/internal/config"
-	"sekimori/internal/mail"
 	"sekimori/internal/store"
 	"sekimori/internal/text"
 	"sekimori/quarantine"
@@ -20,7 +19,11 @@ type quarantineCmd struct {
 	List    quarantineListCmd    `cmd:"" help:"List held mail, newest first."`
 	Show    quarantineShowCmd    `cmd:"" help:"Show one held mail: why it is held, or with --raw its octets."`
 	Release quarantineReleaseCmd `cmd:"" help:"Let held mail through to its recipients."`
-	Delete  quarantineDeleteCmd  `cmd:"" help:"Delete held mail."`
+	Delete  quarantineDeleteCmd  `cmd:"" help:"Delete held mail; for an hour that can be undone."`
+	Undo    quarantineUndoCmd    `cmd:"" help:"Take back a deletion, or a release that has not left yet."`
+	Audit   quarantineAuditCmd   `cmd:"" help:"List who did what with held mail, newest first."`
+	Allow   quarantineAllowCmd   `cmd:"" help:"Senders that people allow for themselves."`
+	Verify  quarantineVerifyCmd  `cmd:"" help:"Check the signature of a released mail."`
 }
 
 type quarantineListCmd struct {
@@ -39,7 +42,7 @@ type quarantineListCmd struct {
 // timeValue is a point in time on the command line.
 type timeValue struct{ time.Time }
 
-// UnmarshalText reads a date, a date with a time, or an age.
+// UnmarshalText reads a date, a date with a time, a time of today (or, when that is still to come, of yesterday), or an age.
 func (t *timeValue) UnmarshalText(b []byte) error {
 	for _, layout := range []string{time.DateOnly, "2006-01-02T15:04", time.RFC3339} {
 		if at, err := time.ParseInLocation(layout, string(b), time.Local); err == nil {
@@ -47,13 +50,23 @@ func (t *timeValue) UnmarshalText(b []byte) error {
 			return nil
 		}
 	}
+	now := time.Now()
+	if at, err := time.Parse("15:04", string(b)); err == nil {
+		t.Time = time.Date(now.Year(), now.Month(), now.Day(), at.Hour(), at.Minute(), 0, 0, time.Local)
+		if t.After(now) {
+			t.Time = t.AddDate(0, 0, -1)
+		}
+		return nil
+	}
 	age, err := config.ParseDuration(string(b))
 	if err != nil {
-		return fmt.Errorf("%q is neither a time such as 2026-11-20T14:00 nor an age such as 3h", b)
+		return fmt.Errorf("%q is neither a time such as 09:00 or 2026-11-20T14:00 nor an age such as 3h", b)
 	}
-	t.Time = time.Now().Add(-age)
+	t.Time = now.Add(-age)
 	return nil
 }
+
+func parseAge(s string) (time.Duration, error) { return config.ParseDuration(s) }
 
 // openQuarantine opens the store for a command.
 func (a *app) openQuarantine() (*quarantine.Store, func(), error) {
@@ -243,58 +256,6 @@ func heldError(id string, err error) error {
 		return fmt.Errorf("there is no held mail %s; `sekimori quarantine list --all` shows what there is", id)
 	}
 	return fmt.Errorf("%s: %w", id, err)
-}
-
-type quarantineReleaseCmd struct {
-	IDs  []string `arg:"" name:"id" help:"IDs, as list prints them."`
-	Rcpt []string `placeholder:"ADDRESS" help:"Only for this recipient; may be repeated."`
-}
-
-func (c quarantineReleaseCmd) Run(a *app) error { return a.decide(c.IDs, c.Rcpt, true) }
-
-type quarantineDeleteCmd struct {
-	IDs  []string `arg:"" name:"id" help:"IDs, as list prints them."`
-	Rcpt []string `placeholder:"ADDRESS" help:"Only for this recipient; may be repeated."`
-}
-
-func (c quarantineDeleteCmd) Run(a *app) error { return a.decide(c.IDs, c.Rcpt, false) }
-
-// decide leaves the requests, which the running serve carries out, and says what became of each.
-func (a *app) decide(ids, rcpts []string, release bool) error {
-	var who []mail.Address
-	for _, r := range rcpts {
-		addr, err := mail.ParseAddress(r, true)
-		if err != nil {
-			return usage("--rcpt %s: %v", r, err)
-		}
-		who = append(who, addr)
-	}
-	q, done, err := a.openQuarantine()
-	if err != nil {
-		return err
-	}
-	defer done()
-	do, word := q.Delete, "deleted"
-	if release {
-		do, word = q.Release, "will be delivered by the running server"
-	}
-	failed := false
-	for _, id := range ids {
-		states, err := do(a.ctx, id, who, operator())
-		switch {
-		case err != nil:
-			failed = true
-			fmt.Fprintln(a.err, "sekimori:", heldError(id, err))
-		case states == nil:
-			fmt.Fprintf(a.out, "%s: the request waits for the running server\n", id)
-		default:
-			fmt.Fprintf(a.out, "%s: %s\n", id, word)
-		}
-	}
-	if failed {
-		return found
-	}
-	return nil
 }
 
 // operator is who gave the command, for the record.

@@ -219,6 +219,8 @@ func (s *server) serve(ctx, work context.Context) error {
 	s.background.Go(func() { s.relay.Run(work) })
 	s.background.Go(func() { s.keeper.Run(work) })
 	s.background.Go(func() { s.acts.Run(work) })
+	allows := s.judge().allows // of all generations
+	s.background.Go(func() { allows.Run(work) })
 	s.background.Go(func() { s.watchAsks(work) })
 	s.background.Go(func() { s.runDigests(work) })
 	s.background.Go(func() { s.watchStore(work) })

@@ -74,46 +74,52 @@ type Similar struct {
 
 // BulkQuery says which held mails a bulk act is about. At least one field must restrict.
 type BulkQuery struct {
-	Act          string // release | delete
-	Rule         string // id of the rule that decided, or its file:line
-	From         string // a whole address, a domain, or a part of the sender
-	Rcpt         string
-	Subject      string
-	Class        string
-	Since, Until time.Time
-	IDs          []string // exactly these, as somebody selected them
+	Act     string    `json:"act"`            // release | delete
+	Rule    string    `json:"rule,omitempty"` // id of the rule that decided, or its file:line
+	From    string    `json:"from,omitempty"` // a whole address, a domain, or a part of the sender
+	Rcpt    string    `json:"rcpt,omitempty"`
+	Subject string    `json:"subject,omitempty"`
+	Class   string    `json:"class,omitempty"`
+	Since   time.Time `json:"since,omitzero"`
+	Until   time.Time `json:"until,omitzero"`
+	IDs     []string  `json:"ids,omitempty"` // exactly these, as somebody selected them
 }
 
 // Plan is what a bulk act would do. It names the mails, so that Bulk does what was looked at and nothing that came since.
 type Plan struct {
-	ID       string
-	Query    BulkQuery
-	Count    int
-	Octets   int64
-	Classes  map[string]int
-	Senders  map[string]int // the most frequent ones
-	Samples  []Sample
-	Excluded []Sample // dangerous ones, which nobody releases in bulk
-	Dangers  int      // how many are excluded; Excluded holds the first
-	More     bool     // more match than one bulk act may take
-	Expires  time.Time
+	ID       string         `json:"id"`
+	Query    BulkQuery      `json:"query"`
+	Count    int            `json:"count"`
+	Octets   int64          `json:"octets"`
+	Classes  map[string]int `json:"classes"`
+	Senders  map[string]int `json:"senders"` // the most frequent ones
+	Samples  []Sample       `json:"samples"`
+	Excluded []Sample       `json:"excluded"` // dangerous ones, which nobody releases in bulk
+	Dangers  int            `json:"dangers"`  // how many are excluded; Excluded holds the first
+	More     bool           `json:"more"`     // more match than one bulk act may take
+	Expires  time.Time      `json:"expires"`
 }
 
 // Sample is one mail in a plan.
 type Sample struct {
-	ID, From, Subject, Class string
-	Rcpts                    []string
-	Time                     time.Time
+	ID      string    `json:"id"`
+	From    string    `json:"from"`
+	Subject string    `json:"subject"`
+	Class   string    `json:"class"`
+	Rcpts   []string  `json:"rcpts"`
+	Time    time.Time `json:"time"`
 }
 
 // Progress says how far a bulk act has come.
 type Progress struct {
-	ID            string
-	Act           string
-	State         string // running | done | undoing | undone
-	Total, Done   int
-	Failed        int
-	Errors        map[string]string // of the first that failed: why
-	Started, Last time.Time
-	Undo          time.Time // until when all of it can be undone; zero: it cannot
+	ID      string            `json:"id"`
+	Act     string            `json:"act"`
+	State   string            `json:"state"` // running | done | undoing | undone
+	Total   int               `json:"total"`
+	Done    int               `json:"done"`
+	Failed  int               `json:"failed"`
+	Errors  map[string]string `json:"errors,omitempty"` // of the first that failed: why
+	Started time.Time         `json:"started"`
+	Last    time.Time         `json:"last,omitzero"`
+	Undo    time.Time         `json:"undo_until,omitzero"` // until when all of it can be undone; zero: it cannot
 }
