@@ -49,17 +49,12 @@ func (c checkCmd) Run(a *app) error {
 	err := c.run(&quiet)
 	r := checkReport{OK: err == nil, File: a.config, Errors: lines(errs.String()), Notes: []string{}, Firewall: []way{}}
 	for _, l := range lines(words.String()) {
-		for _, kind := range []string{"note: ", "warning: "} {
-			if note, ok := strings.CutPrefix(l, kind); ok {
-				r.Notes = append(r.Notes, note)
-			}
+		if note, ok := strings.CutPrefix(l, "note: "); ok || strings.HasPrefix(l, "warning: ") {
+			r.Notes = append(r.Notes, note)
 		}
 	}
 	if cfg, _ := a.inspectConfig(); cfg != nil { // its errors are in r.Errors
-		var stateErr error
-		if r.Running, stateErr = inspectRunning(cfg); stateErr != nil {
-			r.Notes = append(r.Notes, stateErr.Error())
-		}
+		r.Running, _ = inspectRunning(cfg) // its error is in r.Notes
 		r.Firewall = ways(cfg)
 		r.Landlock = newFence(cfg, nil)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,6 +72,42 @@ func TestExitCodes(t *testing.T) {
 	} {
 		if out, code := runCommand(t, dir, strings.Fields(c.args)...); code != c.code || out == "" {
 			t.Errorf("%s: exit %d, want %d\n%s", c.args, code, c.code, out)
+		}
+	}
+}
+
+// TestCheckNotes: what check says as notes and warnings stands in its JSON too, each once, and which are warnings can be told.
+func TestCheckNotes(t *testing.T) {
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "c.toml")
+	text := serveConfig(dir, "[alert]\nmail = [\"admin@example.test\"]\n[[domain]]\nnames = [\"example.test\"]\nrecipients = \"unix\"\nbackends = [\"smtp://127.0.0.1:1\"]\n")
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said, _ := runCommand(t, dir, "check", "--config", conf)
+	out, code := runCommand(t, dir, "check", "--json", "--config", conf)
+	var r checkReport
+	if err := json.Unmarshal([]byte(out), &r); err != nil || code != exitOK || !r.OK {
+		t.Fatalf("exit %d, %v\n%s", code, err, out)
+	}
+	want := 0
+	for _, l := range lines(said) {
+		note, isNote := strings.CutPrefix(l, "note: ")
+		if !isNote && !strings.HasPrefix(l, "warning: ") {
+			continue
+		}
+		want++
+		if n := strings.Count(strings.Join(r.Notes, "\n")+"\n", note+"\n"); n != 1 {
+			t.Errorf("%d times in the JSON: %q\n%q", n, note, r.Notes)
+		}
+	}
+	all := strings.Join(r.Notes, "\n")
+	if len(r.Notes) != want || strings.Contains(all, "note: ") || strings.Contains(all, "warning: warning: ") {
+		t.Errorf("%d notes, want %d: %q", len(r.Notes), want, r.Notes)
+	}
+	for _, w := range []string{"warning: ", "no ~/.forward is read"} {
+		if !strings.Contains(all, w) {
+			t.Errorf("%q is in none of %q", w, r.Notes)
 		}
 	}
 }

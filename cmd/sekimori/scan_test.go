@@ -67,3 +67,27 @@ servers = ["127.0.0.1:1"]
 		}
 	}
 }
+
+// TestScanBehindGateway: by the rules that are built in, mail whose client cannot be told gets points for that, and the gateway's
+// other mail does not.
+func TestScanBehindGateway(t *testing.T) {
+	dir := t.TempDir()
+	conf, file := filepath.Join(dir, "sekimori.toml"), filepath.Join(dir, "x.eml")
+	text := serveConfig(dir, "[smtp]\ntrusted_relays = [\"192.0.2.10\"]\n[[domain]]\nnames = [\"example.test\"]\nrecipients = \"any\"\nbackends = [\"maildir:box\"]\n[dns]\nservers = [\"127.0.0.1:1\"]\n")
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for received, want := range map[string]bool{
+		"from x (y [203.0.113.9]) (mail.partner.test [198.51.100.7]) by gw.test with SMTP; x": true,
+		"from mail.partner.test (mail.partner.test [198.51.100.7]) by gw.test with SMTP; x":   false,
+		"by gw.test (Postfix, from userid 0) id 1; x":                                         false,
+	} {
+		if err := os.WriteFile(file, []byte("Received: "+received+"\r\nFrom: a@partner.test\r\nSubject: x\r\n\r\ntext\r\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, _ := runCommand(t, dir, "scan", file, "--config", conf, "--client", "192.0.2.10", "--helo", "gw.test", "--from", "a@partner.test", "--rcpt", "x@example.test", "--json")
+		if !json.Valid([]byte(out)) || strings.Contains(out, `"CLIENT_UNKNOWN"`) != want {
+			t.Errorf("Received: %s\nwant CLIENT_UNKNOWN %v in\n%s", received, want, out)
+		}
+	}
+}
