@@ -34,8 +34,10 @@ func ways(cfg *config.Config) []way {
 			w = append(w, way{"in", "tcp", addr, peer, purpose})
 		}
 	}
-	in("status page", cfg.HTTP.Listen, "administrators, or the proxy in front")
-	in("metrics and health", cfg.Metrics.Listen, "Prometheus and the balancer")
+	if servesPages(cfg) {
+		in("pages", cfg.HTTP.Listen, "people and administrators, or the proxy in front")
+	}
+	in("status page, metrics and health", cfg.Metrics.Listen, "Prometheus and the balancer")
 	for _, server := range dnsServers(cfg.DNS.Servers) {
 		w = append(w, out("udp+tcp", server, "DNS"))
 	}

@@ -97,7 +97,7 @@ func (f *inheritedFile) configured(cfg *config.Config) bool {
 			}
 		}
 	}
-	return cfg.HTTP.Listen != "" && f.serves(cfg.HTTP.Listen) || cfg.Metrics.Listen != "" && f.serves(cfg.Metrics.Listen)
+	return servesPages(cfg) && f.serves(cfg.HTTP.Listen) || cfg.Metrics.Listen != "" && f.serves(cfg.Metrics.Listen)
 }
 
 // unused names the sockets that nobody has taken.

@@ -36,6 +36,7 @@ type cli struct {
 	Digest     digestCmd     `cmd:"" help:"Tell people what is held for them: send now, show, list, set."`
 	Queue      queueCmd      `cmd:"" help:"List, show, retry, delete, check, export and import mail that waits for a backend."`
 	Recipients recipientsCmd `cmd:"" help:"Who is ours: look an address up, fetch from directories, list where recipients are kept."`
+	Console    consoleCmd    `cmd:"" help:"Who signs in at the pages: passwords and roles."`
 	Rules      rulesCmd      `cmd:"" help:"Check and test the rule files."`
 	Service    serviceCmd    `cmd:"" help:"Print the unit files for systemd."`
 	Symbols    symbolsCmd    `cmd:"" help:"List every symbol with its score and meaning."`

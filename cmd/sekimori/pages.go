@@ -17,12 +17,13 @@ import (
 	"sekimori/internal/web"
 )
 
-// pages are the two HTTP servers: the status page, and metrics with health.
+// pages are the two HTTP servers: the pages for people, and the status page with metrics and health.
 type pages struct {
 	s           *server
 	status, ops net.Listener // nil: not configured
 	page, tools *http.Server
-	renewed     func() // reads the certificate of the pages again when its files have changed; nil without one
+	site        *web.Site // nil: no pages
+	renewed     func()    // reads the certificate of the pages again when its files have changed; nil without one
 	ended       chan struct{}
 	once        sync.Once
 }
@@ -33,7 +34,7 @@ const certificatePoll = 5 * time.Second
 func openPages(s *server) (*pages, error) {
 	p := &pages{s: s, ended: make(chan struct{})}
 	var err error
-	if addr := s.cfg().HTTP.Listen; addr != "" {
+	if addr := s.cfg().HTTP.Listen; servesPages(s.cfg()) {
 		if p.status, err = s.inherited.listener("http", s.cfg)("tcp", addr); err != nil {
 			return nil, fmt.Errorf("http.listen: %w", err)
 		}
@@ -45,14 +46,21 @@ func openPages(s *server) (*pages, error) {
 		}
 	}
 	status := s.statusPage()
-	p.page = web.Server(status.Handler())
+	p.page = web.Server(http.NotFoundHandler())
+	if servesPages(s.cfg()) {
+		if p.site, err = s.openSite(status); err != nil {
+			p.close()
+			return nil, err
+		}
+		p.page = web.Server(p.site.Handler())
+	}
 	if cfg := s.cfg().HTTP; cfg.TLSCertFile != "" {
 		if p.page.TLSConfig, p.renewed, err = front.WatchedTLS(cfg.TLSCertFile, cfg.TLSKeyFile, s.log); err != nil {
 			p.close()
 			return nil, err
 		}
 	}
-	p.tools = web.Server(web.Operations(s.metrics.Handler(), s.health))
+	p.tools = web.Server(web.Operations(s.metrics.Handler(), s.health, status))
 	return p, nil
 }
 
@@ -105,6 +113,9 @@ func (p *pages) close() {
 		if srv != nil {
 			_ = srv.Shutdown(ctx)
 		}
+	}
+	if p.site != nil {
+		p.site.Close()
 	}
 	for _, l := range []net.Listener{p.status, p.ops} {
 		if l != nil {
@@ -177,11 +188,11 @@ func (s *server) announce() {
 	}
 	if l := s.pages.status; l != nil {
 		s.log.Info("listening", "service", "http", "addr", l.Addr().String())
-		fmt.Fprintf(out, "  status page  http://%s/\n", l.Addr())
+		fmt.Fprintf(out, "  pages        http://%s/ (administrators: /admin/)\n", l.Addr())
 	}
 	if l := s.pages.ops; l != nil {
 		s.log.Info("listening", "service", "metrics", "addr", l.Addr().String())
-		fmt.Fprintf(out, "  metrics      http://%s/metrics, /healthz\n", l.Addr())
+		fmt.Fprintf(out, "  status       http://%s/, /metrics, /healthz\n", l.Addr())
 	}
 	for _, d := range s.cfg().Domains {
 		for _, b := range d.Backends {

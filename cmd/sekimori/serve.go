@@ -33,7 +33,7 @@ type serveCmd struct{}
 // Help is the long help.
 func (serveCmd) Help() string {
 	return "Runs until SIGTERM or SIGINT, then takes no new mail, brings what is in DATA to its end, and stops. Without --config it " +
-		"listens on loopback: SMTP on 127.0.0.1:2525 for example.test, the status page on 127.0.0.1:8025, metrics on 127.0.0.1:9025."
+		"listens on loopback: SMTP on 127.0.0.1:2525 for example.test, the pages on 127.0.0.1:8025, status page and metrics on 127.0.0.1:9025."
 }
 
 // server is everything that runs, in the order in which it is opened.

@@ -41,7 +41,7 @@ func TestDeadBackendIsSaid(t *testing.T) {
 	say("the queue waits for it", command("queue", "list"), "when its backend is up", "connection refused")
 	say("queue list --json names it", command("queue", "list", "--json"), `"waits_for"`, url)
 	say("the page warns", func() string {
-		r, err := http.Get("http://" + g.HTTP + "/?lang=ja")
+		r, err := http.Get("http://" + g.Ops + "/?lang=ja")
 		if err != nil {
 			return err.Error()
 		}

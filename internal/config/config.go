@@ -19,6 +19,7 @@ type Config struct {
 	SMTP       SMTP              `toml:"smtp"`
 	HTTP       HTTP              `toml:"http"`
 	Metrics    Metrics           `toml:"metrics"`
+	Console    Console           `toml:"console"`
 	DNS        DNS               `toml:"dns"`
 	Redis      Redis             `toml:"redis"`
 	Policy     Policy            `toml:"policy"`

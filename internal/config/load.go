@@ -33,6 +33,7 @@ func base() *Config {
 		},
 		HTTP:    HTTP{Listen: "127.0.0.1:8025"},
 		Metrics: Metrics{Listen: "127.0.0.1:9025"},
+		Console: defaultConsole(),
 		DNS:     DNS{Timeout: Duration(2 * time.Second)},
 		Redis:   Redis{Timeout: Duration(500 * time.Millisecond)},
 		Policy: Policy{

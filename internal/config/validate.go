@@ -67,6 +67,7 @@ func (v *validator) run() {
 	v.ledger()
 	v.keeping()
 	v.links()
+	v.console()
 	v.acts()
 	v.filters()
 }

@@ -42,5 +42,6 @@ var siteTexts = []Entry{
 	{"web.error.form", "入力された内容を読み取れませんでした。何も変更していません。", "What was entered could not be read. Nothing was changed."},
 	{"web.error.notfound", "このメールは見つかりませんでした。すでに受信または削除されたか、保存期間が過ぎた可能性があります。", "This mail was not found. It may have been delivered or deleted already, or its time may be over."},
 	{"web.error.state", "この操作は、もう行うことができません。", "This is not possible any more."},
+	{"web.error.locked", "サインインの失敗が続いたため、しばらく受け付けません。時間をおいて、もう一度お試しください。", "Too many attempts to sign in have failed. Please wait a while and try again."},
 	{"web.error.rate", "短い時間に操作が多すぎるため、受け付けませんでした。しばらくしてから、もう一度お試しください。", "Too many requests in a short time. Please try again later."},
 }

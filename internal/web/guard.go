@@ -106,6 +106,8 @@ func (s *Site) session(r *http.Request, console bool) (session.Session, error) {
 		return session.Session{}, nil
 	case err != nil:
 		return session.Session{}, err
+	case console && !s.o.Logins.Still(n.Via, n.Name, n.Role):
+		return session.Session{}, s.o.Sessions.End(r.Context(), n)
 	}
 	return n, nil
 }

@@ -8,6 +8,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"sekimori/internal/mail"
 	"sekimori/internal/people"
 	"sekimori/internal/store"
+	"sekimori/internal/web/login"
 	"sekimori/internal/web/session"
 	"sekimori/quarantine"
 	"sekimori/quarantine/acts"
@@ -43,6 +45,9 @@ type world struct {
 	looks []audit.Entry
 	lists []string
 	fail  error
+
+	users     string // file
+	directory login.Directory
 }
 
 type clock struct {
@@ -56,7 +61,7 @@ func (c *clock) add(d time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.t = c
 
 func newWorld(t *testing.T, change ...func(*config.Config)) *world {
 	t.Helper()
-	w := &world{t: t, clock: &clock{t: time.Now()}, held: map[string]quarantine.Item{}, cfg: config.Default()}
+	w := &world{t: t, clock: &clock{t: time.Now()}, users: filepath.Join(t.TempDir(), "users"), held: map[string]quarantine.Item{}, cfg: config.Default()}
 	for _, f := range change {
 		f(w.cfg)
 	}
@@ -73,6 +78,7 @@ func newWorld(t *testing.T, change ...func(*config.Config)) *world {
 	rates := reputation.NewRates(st.Client(), w.clock.now)
 	w.site, err = NewSite(Options{
 		Config: func() *config.Config { return w.cfg }, Sessions: w.sessions, Links: w.keys, People: w, Quarantine: w, Acts: w, Audit: auditOf{w}, Lists: w,
+		Logins: login.New(func() string { return w.users }, w.directory, slog.New(slog.DiscardHandler)), Tries: login.Backoff{Client: st.Client(), Now: w.clock.now},
 		Limit: func(ctx context.Context, key string, r config.Rate) (time.Duration, error) {
 			taken, err := rates.Take(ctx, []reputation.Limit{{Key: key, Burst: r.Count, Period: r.Period}})
 			if err != nil || !taken[0].Exceeded {
@@ -274,7 +280,7 @@ func (w *world) browser() *browser {
 func (w *world) signedIn(role string) *browser {
 	w.t.Helper()
 	b := w.browser()
-	n, err := w.sessions.Begin(w.t.Context(), session.Session{Kind: session.Console, Name: role + "-name", Role: role, Lang: "en", Via: "file"}, 0)
+	n, err := w.sessions.Begin(w.t.Context(), session.Session{Kind: session.Console, Name: role + "-name", Role: role, Lang: "en", Via: "oidc"}, 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -71,6 +71,7 @@ func routes() []route {
 
 		// Administrators, helpdesk, auditors.
 		{"GET /admin/{$}", nobody | staff, (*Site).overview},
+		{"POST /admin/sign-in", nobody | staff, (*Site).signIn},
 		{"GET /admin/mails", staff, (*Site).search},
 		{"GET /admin/mails/{id}", staff, (*Site).heldMail},
 		{"GET /admin/mails/{id}/body", admin, (*Site).heldBody},

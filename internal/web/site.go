@@ -77,6 +77,8 @@ type Options struct {
 	Audit      AuditLog
 	Lists      ListSender
 	Limit      Limit
+	Logins     Logins
+	Tries      Tries
 	Status     *Status
 	Log        *slog.Logger
 	Now        func() time.Time

@@ -59,11 +59,12 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(r) // the client has gone: nobody to tell
 }
 
-// Operations serves /metrics and /healthz; it never stands on the public address.
-func Operations(metrics http.Handler, health *Health) http.Handler {
+// Operations serves the status page, /metrics and /healthz; it never stands on the public address, and asks nobody who they are.
+func Operations(metrics http.Handler, health *Health, status *Status) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)
 	mux.Handle("GET /healthz", health)
+	mux.Handle("GET /{$}", status.Handler())
 	return mux
 }
 

@@ -76,7 +76,7 @@ func TestHealth(t *testing.T) {
 	h := NewHealth(func() error { return full }, func() []string { return nil }, func() []string { return []string{"redis: away"} })
 	ask := func() (int, string) {
 		w := httptest.NewRecorder()
-		Operations(http.NotFoundHandler(), h).ServeHTTP(w, httptest.NewRequest("GET", "/healthz", nil))
+		Operations(http.NotFoundHandler(), h, &Status{}).ServeHTTP(w, httptest.NewRequest("GET", "/healthz", nil))
 		return w.Code, w.Body.String()
 	}
 	for _, step := range []struct {

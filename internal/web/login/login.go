@@ -1,0 +1,100 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+
+	"sekimori/internal/mail"
+)
+
+// Account is somebody who has shown who they are.
+type Account struct {
+	Name   string
+	Role   string       // admin | helpdesk | auditor; "" of a person
+	Person mail.Address // of a person
+	Via    string       // file | ldap | oidc
+}
+
+// ErrRefused says that name and password do not belong together, or that the account has no role here. Which of the two is told to nobody.
+var ErrRefused = errors.New("login: refused")
+
+// Directory checks a password by a bind; ErrRefused, or another error when it could not look.
+type Directory interface {
+	Login(ctx context.Context, name, password string) (Account, error)
+}
+
+// Service checks passwords. Safe for concurrent use.
+type Service struct {
+	File      func() string // the administrators' file as it is configured now
+	Directory Directory     // nil: none
+	Log       *slog.Logger
+
+	slots chan struct{}
+}
+
+// atOnce bounds the memory of passwords that are being checked: 64 MiB each.
+const atOnce = 2
+
+// New makes a Service.
+func New(file func() string, d Directory, log *slog.Logger) *Service {
+	return &Service{File: file, Directory: d, Log: log, slots: make(chan struct{}, atOnce)}
+}
+
+// Password returns the account of a name and its password: one of the file, else one of the directory. It takes as long for a name
+// that is not in the file as for one that is. ErrRefused; every other error means that it could not look.
+func (s *Service) Password(ctx context.Context, name, password string) (Account, error) {
+	if len(password) == 0 || len(password) > MaxPassword || len(name) > 256 {
+		return Account{}, ErrRefused
+	}
+	select {
+	case s.slots <- struct{}{}:
+	case <-ctx.Done():
+		return Account{}, ctx.Err()
+	}
+	users, err := Read(s.File())
+	known, u := false, User{hash: dummy}
+	for _, x := range users {
+		if strings.EqualFold(x.Name, name) {
+			known, u = true, x
+		}
+	}
+	matches := u.hash.matches(password)
+	<-s.slots
+	switch {
+	case known && matches:
+		return Account{Name: u.Name, Role: u.Role, Via: "file"}, nil
+	case known, s.Directory == nil:
+		return Account{}, errOr(err, ErrRefused)
+	}
+	if err != nil {
+		s.Log.Error("console", "err", err)
+	}
+	return s.Directory.Login(ctx, name, password)
+}
+
+func errOr(err, other error) error {
+	if err != nil {
+		return err
+	}
+	return other
+}
+
+// Still reports whether an account of the file has its role still. Accounts from elsewhere keep theirs until their session ends.
+func (s *Service) Still(via, name, role string) bool {
+	if via != "file" {
+		return true
+	}
+	users, err := Read(s.File())
+	if err != nil {
+		s.Log.Error("console", "err", err)
+		return false
+	}
+	for _, u := range users {
+		if u.Name == name && u.Role == role {
+			return true
+		}
+	}
+	return false
+}
