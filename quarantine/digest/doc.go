@@ -20,6 +20,9 @@
 // All of this holds as far as the store keeps what it acknowledged. A Redis that loses its last writes may forget a slot: then the
 // digest's Message-ID is the same, which lets mail servers drop the second.
 //
+// What is in the queue is delivered as all mail is: when the process dies between a backend's answer and the writing down of it, the
+// same octets are delivered again, with the same Message-ID.
+//
 // # What a digest may not do
 //
 // No act is done by reply mail, because vacation replies quote links. List-Unsubscribe names a page on which the person chooses;
