@@ -86,6 +86,7 @@ var pageTexts = []Entry{
 	{"mail.until", "{day}に自動的に削除されます。それまでは何もしなくてかまいません。", "It is deleted on {day}. Until then you need not do anything."},
 	{"mail.why", "隔離した理由", "Why it is held"},
 	{"mail.without", "次のいずれか一つがなければ、隔離されずに届いていました。", "Without any one of these it would have been delivered:"},
+	{"mail.without.one", "次のことがなければ、隔離されずに届いていました。", "Without this it would have been delivered:"},
 	{"mail.novirus", "添付ファイルに有害なプログラムがないことを確かめたものではありません。", "This does not mean that the attachments were found to be harmless."},
 	{"mail.toacts", "このメールの取り扱いを選ぶ", "Choose what to do with it"},
 	{"mail.files", "添付ファイルは、このページからは開けません。", "Attachments cannot be opened from here."},

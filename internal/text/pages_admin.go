@@ -35,11 +35,13 @@ var adminTexts = []Entry{
 	{"held.states", "宛先ごとの状態", "State for each recipient"},
 	{"held.toperson", "ご本人には次のように説明しています。", "This is what the recipient is told:"},
 	{"held.evidence", "判定の根拠", "All evidence"},
+	{"held.actsnote", "宛先の全員について、まとめて取り扱います。選んで「実行する」を押すまでは、何も変わりません。", "This is for all recipients. Nothing changes until you choose and press the button."},
 	{"held.look", "本文をご覧になると、操作の記録に残ります。", "Looking into the mail is written into the audit log."},
 	{"held.lookbutton", "本文を見る", "Look into the mail"},
 	{"held.nobody", "本文をご覧になる権限はありません。", "Your role does not show the text of mails."},
 
 	{"audit.title", "操作の記録", "Audit log"},
+	{"audit.search", "記録を探す", "Find entries"},
 	{"audit.actor", "操作した人", "Who"},
 	{"audit.act", "操作", "Act"},
 	{"audit.what", "対象", "What"},

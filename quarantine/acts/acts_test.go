@@ -297,7 +297,10 @@ func TestAsk(t *testing.T) {
 		must(g.Ask(ctx, sato, "v1", "  電話で\n確認しました\u202E "))(t)
 		g.clock.add(time.Second)
 		must(g.Ask(ctx, person("ito@example.jp"), "v1", ""))(t)
-		must(g.Ask(ctx, sato, "v2", ""))(t)
+		asked := must(g.Ask(ctx, sato, "v2", ""))(t)
+		if again := must(g.Receipt(ctx, sato, asked.ID))(t); again.Act != "ask" || !again.UndoUntil.IsZero() {
+			t.Errorf("the receipt of a question: %+v", again)
+		}
 		_, err := g.Ask(ctx, person("other@example.jp"), "v1", "")
 		wantErr(t, "another's mail", err, ErrNotFound)
 		list := must(g.Asks(ctx, role(Admin)))(t)

@@ -79,7 +79,11 @@ func (s *Service) Ask(ctx context.Context, a Actor, id, note string) (Receipt, e
 	if _, err := pipe.Exec(ctx); err != nil {
 		return Receipt{}, fmt.Errorf("acts: %w", err)
 	}
-	return Receipt{ID: receiptID(actAsk, id, now, a.Name), Act: actAsk, Mails: []string{id}, Rcpts: who, At: now, Changed: true}, nil
+	k := &kept{
+		Receipt: Receipt{ID: receiptID(actAsk, id, now, a.Name), Act: actAsk, Mails: []string{id}, Rcpts: who, At: now, Changed: true},
+		By:      a.identity(), Mail: id,
+	}
+	return k.Receipt, s.saveReceipt(ctx, k)
 }
 
 // Question is a mail for which somebody asks, with all who do.

@@ -25,7 +25,7 @@ import (
 )
 
 // patience bounds one step; a busy machine needs it.
-const patience = 60 * time.Second
+const patience = 20 * time.Second
 
 // Browser is one running Chromium. It ends with the test.
 type Browser struct{ ctx context.Context }
@@ -312,4 +312,12 @@ func Own(requests []string, origin string) (foreign []string) {
 		}
 	}
 	return foreign
+}
+
+// Cookie sets a cookie for an address.
+func (b *Tab) Cookie(url, name, value string) {
+	b.t.Helper()
+	if err := call(b.ctx, network.SetCookie, network.SetCookieParams{Name: name, Value: value, URL: url}); err != nil {
+		b.t.Fatalf("browser: %v", err)
+	}
 }
