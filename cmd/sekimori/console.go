@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"sekimori/internal/config"
-	"sekimori/internal/link"
-	"sekimori/internal/people"
 	"sekimori/internal/web"
 	"sekimori/internal/web/login"
 	"sekimori/internal/web/session"
@@ -17,18 +15,14 @@ import (
 // openSite makes the pages for persons and administrators. There are none where role is mx.
 func (s *server) openSite(status *web.Status) (*web.Site, error) {
 	cfg, client := s.cfg(), s.store.Client()
-	keys, err := siteLinks(cfg, s)
-	if err != nil {
-		return nil, err
-	}
 	rates := reputation.NewRates(client, time.Now)
 	site, err := web.NewSite(web.Options{
-		Config: s.cfg, Links: keys, Quarantine: s.keeper, Acts: s.acts, Audit: s.actsLog, Status: status, Log: s.log,
+		Config: s.cfg, Links: s.digests.links, Quarantine: s.keeper, Acts: s.acts, Audit: s.actsLog, Status: status, Log: s.log,
 		Sessions: session.New(session.Options{Client: client, Idle: cfg.Console.SessionIdle.D(), Lifetime: cfg.Console.SessionLifetime.D()}),
-		People:   people.NewDirectory(s.cfg, func() people.Recipients { return s.rcpts() }, people.NewStore(client, time.Now, nil)),
+		People:   s.digests.persons,
 		Logins:   login.New(func() string { return s.cfg().Users() }, nil, s.log),
 		Tries:    login.Backoff{Client: client, Now: time.Now},
-		Lists:    s.listSender(),
+		Lists:    s.digests.runner,
 		Limit: func(ctx context.Context, key string, r config.Rate) (time.Duration, error) {
 			taken, err := rates.Take(ctx, []reputation.Limit{{Key: key, Burst: r.Count, Period: r.Period}})
 			if err != nil || !taken[0].Exceeded {
@@ -43,16 +37,6 @@ func (s *server) openSite(status *web.Status) (*web.Site, error) {
 	s.siteCounters(&site.Counters)
 	return site, nil
 }
-
-// siteLinks makes what checks the links of digests.
-func siteLinks(cfg *config.Config, s *server) (*link.Keys, error) {
-	return link.New(link.Options{
-		Store: s.store.Client(), File: string(cfg.Quarantine.Key), Lifetime: cfg.Quarantine.LinkLifetime.D(), Rotation: cfg.Quarantine.LinkKeyRotation.D(), Log: s.log,
-	})
-}
-
-// listSender sends lists that persons ask for.
-func (s *server) listSender() web.ListSender { return nil }
 
 // servesPages reports whether [http] is listened on: an MX in the DMZ opens port 25 only.
 func servesPages(cfg *config.Config) bool { return cfg.Role != "mx" && cfg.HTTP.Listen != "" }

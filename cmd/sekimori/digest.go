@@ -25,12 +25,6 @@ import (
 	"sekimori/quarantine/digest"
 )
 
-// linkLife is how long the links of digests open something, beyond the longest retention.
-const (
-	linkBeyond = 7 * 24 * time.Hour
-	linkRotate = 30 * 24 * time.Hour
-)
-
 // digests are the parts that tell people of held mail.
 type digests struct {
 	people  *people.Store
