@@ -25,7 +25,7 @@ const byNobody = "not acknowledged"
 
 // note is the last step of Hold. pending says that the mail stands on the disk, stored that it is in the store.
 func (q *Store) note(ctx context.Context, h *Held, pending, stored bool) error {
-	if q.o.Recorder == nil {
+	if q.o.Recorder == nil || h.Refused {
 		return nil
 	}
 	err := q.o.Recorder.Held(h.ID, h.Rcpts)
@@ -177,7 +177,7 @@ func (q *Store) lockedPending() []Item {
 	var list []Item
 	for _, e := range entries {
 		id, is := strings.CutSuffix(e.ID, ".hold")
-		if _, err := q.decodePending(e); !is || !errors.Is(err, ErrKey) {
+		if _, err := q.decodePending(e); !is || e.Lane == laneRefused || !errors.Is(err, ErrKey) {
 			continue
 		}
 		h := Held{ID: id, From: e.From, Time: e.Created}
@@ -193,13 +193,16 @@ func (q *Store) lockedPending() []Item {
 	return list
 }
 
-// Pending returns the holds on this host's disk, with the states that the store has of those that are there as well. While it
+// Pending returns the promised holds on this host's disk (copies of what was refused are none), with the states that the store has of those that are there as well. While it
 // does not answer they stand as they are on the disk.
 func (q *Store) Pending(ctx context.Context) []Item {
 	var list []Item
 	stored := map[string][]string{}
 	list = append(list, q.lockedPending()...)
 	for _, p := range q.pendings() {
+		if p.Held.Refused {
+			continue
+		}
 		list = append(list, p.item())
 		if p.Stored {
 			for key := range p.States {

@@ -91,7 +91,7 @@ func (q *Store) unmove(ctx context.Context, r *record, was, state string, who []
 	}
 	to := encodeState(state, q.o.Now(), by)
 	deleted, _, _ := decodeState(was)
-	if deleted == StateDeleted && q.o.Recorder != nil {
+	if deleted == StateDeleted && q.o.Recorder != nil && !r.Refused {
 		if err := q.o.Recorder.Held(r.ID, who); err != nil {
 			return nil, fmt.Errorf("quarantine: what is held again cannot be written down: %w", err)
 		}

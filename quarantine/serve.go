@@ -282,7 +282,9 @@ func (q *Store) ended(r *record, rcpts []mail.Address, state, by string, at time
 		q.o.Log.Info("quarantine: "+state, "id", r.ID, "rcpt", a.String(), "by", by)
 		e := End{ID: r.ID, Rcpt: a, State: state, By: by, At: at}
 		q.o.OnEnd(e)
-		q.writeDown(e)
+		if !r.Refused {
+			q.writeDown(e)
+		}
 	}
 }
 
@@ -292,6 +294,9 @@ func (q *Store) deleted(r *record) {
 	for _, s := range r.rcpts() {
 		if s.State == StateDeleted && s.By != byNobody {
 			q.remember(r.ID, []mail.Address{s.Rcpt}, r.states[s.Rcpt.Key()])
+			if r.Refused {
+				continue
+			}
 			q.writeDown(End{ID: r.ID, Rcpt: s.Rcpt, State: s.State, By: s.By, At: s.At})
 		}
 	}

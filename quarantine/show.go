@@ -141,6 +141,9 @@ type pendingHold struct {
 // holdID names the entry of a hold: the queue may have an entry of the mail's own id.
 func holdID(id string) string { return id + ".hold" }
 
+// laneRefused marks the copy of a mail that was refused, in the clear: it is nothing that was promised.
+const laneRefused = "refused"
+
 // putPending holds a mail on the disk. stored says that the store has it as well.
 func (q *Store) putPending(h *Held, stored bool) error {
 	m := pendingMeta{Held: *h, Trace: h.Trace, Stored: stored, StoredAt: q.o.Now()}
@@ -151,6 +154,9 @@ func (q *Store) putPending(h *Held, stored bool) error {
 	e := spool.Entry{
 		ID: holdID(h.ID), Kind: spool.KindHold, State: spool.StatePending, From: h.From,
 		EightBit: h.EightBit, UTF8: h.UTF8, Created: q.o.Now(), Meta: b,
+	}
+	if h.Refused {
+		e.Lane = laneRefused
 	}
 	for _, r := range h.Rcpts {
 		e.Rcpts = append(e.Rcpts, spool.Rcpt{Addr: r, Status: spool.Waiting})

@@ -195,7 +195,10 @@ func (j *judging) decide(v *mail.Verdict, d *decision) {
 	r := d.rule
 	// A redirected mail is looked at further, like a tagged one.
 	v.Action, v.Final = d.action, d.action != mail.Tag && d.redirect.IsNull()
-	v.Redirect, v.Discard = d.redirect, d.discard
+	v.Redirect, v.Discard, v.Keep = d.redirect, d.discard, 0
+	if d.action == mail.Reject {
+		v.Keep = r.keep
+	}
 	v.Class, v.Rule, v.RuleID, v.Describe = r.class, r.place(), r.id, r.describe
 	v.Counted = append(v.Counted, mail.Counted{Name: r.id, Evidence: j.evidence(r), Rule: r.place(), Describe: r.describe})
 }
@@ -224,7 +227,7 @@ func (j *judging) reachable(v *mail.Verdict) {
 	}
 	switch strings.ToLower(v.Rcpt.Local) {
 	case "postmaster", "abuse":
-		v.Action, v.Discard = mail.Hold, false
+		v.Action, v.Discard, v.Keep = mail.Hold, false, 0
 	}
 }
 
@@ -309,9 +312,9 @@ func (p *Policy) soften(v mail.Verdict, keep bool) mail.Verdict {
 			v.Observed = append(v.Observed, v.RuleID)
 		}
 		v.Action, v.Reply = mail.Deliver, mail.Reply{}
-		v.Redirect, v.Discard, v.Copies = mail.Address{}, false, nil
+		v.Redirect, v.Discard, v.Copies, v.Keep = mail.Address{}, false, nil, 0
 	case p.mode == "soft" && v.Action == mail.Reject && !keep:
-		v.Action = mail.Defer
+		v.Action, v.Keep = mail.Defer, 0
 		e := v.Reply.Enhanced()
 		v.Reply = mail.Transient(450, e[1], e[2], v.Reply.Text())
 	}

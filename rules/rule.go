@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"sekimori/internal/mail"
 )
@@ -30,7 +31,8 @@ type rule struct {
 	final   bool // what a recipient allows for himself does not lift it
 	action  mail.Action
 	mode    ceiling
-	replies string // its own text for the sender
+	replies string        // its own text for the sender
+	keep    time.Duration // of a copy of what it refuses; 0: none
 
 	redirect mail.Address   // to whom instead
 	discard  bool           // to nobody
@@ -65,7 +67,7 @@ func (c ceiling) under(a mail.Action) mail.Action {
 }
 
 var (
-	ruleKeys   = []string{"id", "describe", "when", "score", "action", "redirect", "bcc", "class", "at", "mode", "reply", "final", "test"}
+	ruleKeys   = []string{"id", "describe", "when", "score", "action", "redirect", "bcc", "class", "at", "mode", "reply", "keep", "final", "test"}
 	actionKeys = []string{"accept", "allow", "tag", "discard", "hold", "defer", "reject"}
 )
 
@@ -121,6 +123,7 @@ func (x *decoder) rule(t *table) *rule {
 	x.final(r, t)
 	ok := x.when(r, t)
 	x.stage(r, t, ok)
+	x.keep(r, t)
 	x.tests(r, t)
 	if !ok || r.id == "" {
 		return nil

@@ -203,6 +203,9 @@ func (s *server) adoptHolds(ctx context.Context) error {
 	}
 	var mails []ledger.Mail
 	for _, i := range items {
+		if i.Refused {
+			continue // it was not acknowledged
+		}
 		m := ledger.Mail{ID: i.ID, Detail: "found at start"}
 		for _, st := range i.States {
 			if where(st).Waits {

@@ -3,6 +3,7 @@ package config
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -86,6 +87,14 @@ type HTTP struct {
 	TrustedProxies []netip.Prefix `toml:"trusted_proxies"`
 	TLSCertFile    string         `toml:"tls_cert_file"`
 	TLSKeyFile     string         `toml:"tls_key_file"`
+}
+
+// ReviewURL is where a sender may ask that the refusal of a mail be reviewed; "" without public_url.
+func (h *HTTP) ReviewURL(id string) string {
+	if h.PublicURL == "" {
+		return ""
+	}
+	return strings.TrimSuffix(h.PublicURL, "/") + "/r/" + id
 }
 
 // Metrics is [metrics].

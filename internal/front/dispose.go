@@ -46,9 +46,11 @@ type disposal struct {
 	eight   bool
 	origin  mail.Origin
 	parts   int // IDs given out
-	kept    int // recipients whose copy is safe: held or in the spool
-	staged  []Staged
-	ends    []End // written down
+	// refusing says that the mail is refused for everybody: what is held are copies that nobody is promised.
+	refusing bool
+	kept     int // recipients whose copy is safe: held or in the spool
+	staged   []Staged
+	ends     []End // written down
 }
 
 // dispose does what the verdicts say: what can be undone first, the backend last. The zero Reply means that every
@@ -60,7 +62,7 @@ func (s *Server) dispose(ctx context.Context, w *wire, tx *transaction) mail.Rep
 	}
 	tx.ends = make([]string, len(tx.rcpts))
 	if reply := refuseAll(tx, w.session.KeepRefused); !reply.IsZero() {
-		return reply
+		return s.keepRefused(ctx, w, tx, reply)
 	}
 	if s.down(tx) {
 		return backendDown
@@ -118,7 +120,7 @@ func (d *disposal) batches(want func(mail.Verdict) bool) []*batch {
 			class = classSuspect
 		}
 		trace := d.trace.fields(v)
-		key := class + "\x00" + string(trace)
+		key := class + "\x00" + v.Keep.String() + "\x00" + string(trace)
 		b := index[key]
 		if b == nil {
 			b = &batch{class: class, trace: trace, verdict: v}
@@ -157,12 +159,16 @@ func (d *disposal) hold(ctx context.Context, b *batch) error {
 	defer stop()
 	tx, v := d.tx, b.verdict
 	rcpts := d.addresses(b.at)
+	keep := time.Duration(0)
+	if d.refusing {
+		keep = v.Keep
+	}
 	h := Held{
 		ID: d.nextID(), Class: b.class, From: tx.from, Rcpts: rcpts, Subject: tx.message.Subject,
 		Time: d.s.now(), Size: int64(len(b.trace)) + d.content.Len(), Score: v.Score, Rule: ruleName(&v),
 		Reasons: v.Counted, Degraded: v.Degraded, Client: clientText(tx.who(d.w)), Helo: tx.who(d.w).Helo,
 		EightBit: d.eight, UTF8: tx.params.UTF8, Trace: b.trace, Body: d.content,
-		Owners: tx.ownersOf(rcpts),
+		Owners: tx.ownersOf(rcpts), Keep: keep, Refused: d.refusing,
 	}
 	h.show(tx.message, &v, d.origin)
 	h.Proof = mail.ProofOf(tx.judging.Transaction())

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"testing/synctest"
 
 	"github.com/rogpeppe/go-internal/txtar"
@@ -19,7 +20,7 @@ import (
 // TestFlow runs the dialogues of testdata/flow. A file has these parts, all but the first optional:
 //
 //	-- dialogue --  "C: line", "R: \"raw octets\"" (a Go string), "S: reply line" with * as a wildcard, "S: EOF"
-//	-- gate --      "rcpt|data ADDRESS ACTION [class=C] [score=N] [rule=ID] [redirect=A] [copy=A] [discard=1] [reply=CODE S.D TEXT]", "suspect"
+//	-- gate --      "rcpt|data ADDRESS ACTION [class=C] [score=N] [rule=ID] [redirect=A] [copy=A] [discard=1] [keep=AGE] [reply=CODE S.D TEXT]", "suspect"
 //	-- relay --     "ADDRESS refused|queued [CODE S.D TEXT]", "fails", "full"
 //	-- config --    "key value": max_recipients, max_errors, max_failed, max_size, normalize, recipients PATH-CONTENT,
 //	                utf8, client ADDRESS, journal FORMAT, relays and mynetworks NETWORK,NETWORK, relays_reject
@@ -87,6 +88,8 @@ func flowConfig(t *testing.T, w *world, text string) (from string) {
 		key, value, _ := strings.Cut(line, " ")
 		n, _ := strconv.Atoi(value)
 		switch key {
+		case "public_url":
+			w.cfg.HTTP.PublicURL = value
 		case "max_recipients":
 			w.cfg.SMTP.MaxRecipients = n
 		case "max_errors":
@@ -198,6 +201,8 @@ func flowGate(t *testing.T, w *world, text string) {
 				v.Degraded = []string{"dnsbl: bl.example: timeout"}
 			case "rule":
 				v.RuleID = value
+			case "keep":
+				v.Keep, _ = time.ParseDuration(value)
 			case "discard":
 				v.Discard = true
 			case "redirect":
@@ -308,6 +313,9 @@ func flowWant(t *testing.T, w *world, parts map[string]string) {
 		add("queued", e.ID, e.From, e.Rcpts, e.Content.Bytes())
 	}
 	for _, h := range w.held {
+		if h.Refused {
+			h.Class += " for " + h.Keep.String()
+		}
 		add("held:"+h.Class, h.ID, h.From, h.Rcpts, append(append([]byte{}, h.Trace...), h.Body.Bytes()...))
 	}
 	got = append(got, w.direct...)

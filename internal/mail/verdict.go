@@ -1,6 +1,9 @@
 package mail
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Reply is an SMTP reply (RFC 5321 section 4.2) with an enhanced status code (RFC 3463). It is made only by Permanent and
 // Transient, so that its two codes cannot disagree; the zero Reply means that there is none.
@@ -76,7 +79,9 @@ type Verdict struct {
 	Limit float64
 	// Describe is the deciding rule's text for people, by language (ja, en); empty: package text makes one from Counted.
 	Describe map[string]string
-	Reply    Reply    // for Defer and Reject; the front adds the transaction's ID
+	Reply    Reply // for Defer and Reject; the front adds the transaction's ID
+	// Keep is for how long a copy is kept of a mail that is rejected after DATA, so that its recipient can ask for it; 0: none is.
+	Keep     time.Duration
 	Degraded []string // what was not looked at: "dnsbl: bl.example: timeout"
 	Unknown  []string // ids of rules that could not be judged because of it
 	Observed []string // ids of rules that would have acted but were told to observe
