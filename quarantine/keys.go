@@ -37,10 +37,11 @@ const (
 func rcptIndex(a mail.Address) string { return "q:i:rcpt:" + a.Key() }
 
 // scripts run atomically in one slot. They read no clock: now comes as an argument.
-type scripts struct{ acquire, drop, commit, move, finish, unclaim, note, tell *store.Script }
+type scripts struct{ acquire, drop, commit, move, finish, unclaim, note, tell, review *store.Script }
 
 func newScripts() scripts {
 	return scripts{
+		review:  store.NewScript(reviewLua),
 		acquire: store.NewScript(acquireLua),
 		drop:    store.NewScript(dropLua),
 		commit:  store.NewScript(commitLua),

@@ -46,6 +46,7 @@ type record struct {
 	meta
 	states map[string]string // by Address.Key
 	told   map[string]string // when, by Address.Key of the person
+	review *Review           // by the sender of a refused mail
 	fin    bool
 }
 
@@ -102,6 +103,11 @@ func (c codec) record(id string, fields map[string]string) (*record, error) {
 		}
 	}
 	_, r.fin = fields["fin"]
+	if v, is := fields[reviewField]; is {
+		if b, err := c.open([]byte(v), placeReview(id)); err == nil && json.Unmarshal(b, &r.review) != nil {
+			r.review = nil
+		}
+	}
 	return r, nil
 }
 
@@ -114,7 +120,7 @@ func (q *Store) record(ctx context.Context, id string) (*record, error) {
 }
 
 func (r *record) item() Item {
-	return Item{Held: r.Held, Until: r.Until, States: r.rcpts(), told: r.told}
+	return Item{Held: r.Held, Until: r.Until, States: r.rcpts(), told: r.told, Review: r.review}
 }
 
 // rcpts returns the state of every recipient in order.

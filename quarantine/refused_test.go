@@ -59,3 +59,29 @@ func TestRefusedCopy(t *testing.T) {
 		})
 	}
 }
+
+// TestAskReview: the first note at a refused mail is kept, and nothing tells whether there is one.
+func TestAskReview(t *testing.T) {
+	g := newRig(t, config.Redis{}, encrypted("k1"))
+	ctx := t.Context()
+	h := sample("refused", "text")
+	h.Refused = true
+	g.hold(t, h)
+	g.hold(t, sample("held", "text"))
+	for _, id := range []string{"refused", "held", "nothing", "../x", ""} {
+		for _, note := range []string{"please look", "another"} {
+			if err := g.AskReview(ctx, id, note); err != nil {
+				t.Errorf("%q: %v", id, err)
+			}
+		}
+	}
+	if i, err := g.Show(ctx, "refused"); err != nil || i.Review == nil || i.Review.Note != "please look" {
+		t.Errorf("%+v %v", i.Review, err)
+	}
+	if i, err := g.Show(ctx, "held"); err != nil || i.Review != nil {
+		t.Errorf("%+v %v", i.Review, err)
+	}
+	if n, _ := g.store.Client().Exists(ctx, mailKey("nothing")).Result(); n != 0 {
+		t.Error("a note makes a mail")
+	}
+}

@@ -18,6 +18,7 @@ type Item struct {
 	Held
 	Until   time.Time   // the end of the retention
 	States  []RcptState // one per recipient, in order
+	Review  *Review     // what the sender wrote whose mail was refused; nil: nothing
 	Pending bool        // it is on the disk of this host and not in the store yet
 
 	told map[string]string // when, by person

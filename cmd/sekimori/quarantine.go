@@ -243,6 +243,9 @@ func (c quarantineShowCmd) print(a *app, i quarantine.Item) {
 		fmt.Fprintf(w, "To\t%s: %s%s\n", s.Rcpt, s.State, by)
 	}
 	fmt.Fprintf(w, "Subject\t%s\nSize\t%d octets\n", text.Clean(i.Subject, 200), i.Size)
+	if i.Review != nil {
+		fmt.Fprintf(w, "Sender asks\t%s: %s\n", i.Review.At.Local().Format("01-02 15:04"), text.Clean(i.Review.Note, 500))
+	}
 	_ = w.Flush()
 	fmt.Fprintln(a.out)
 	for _, line := range text.Report(i.Verdict(), text.Lang(c.Lang)) {

@@ -4,6 +4,18 @@ package text
 var siteTexts = []Entry{
 	{"web.error", "ご確認ください", "Please note"},
 	{"web.sentlist.title", "受け付けました", "Thank you"},
+	{"web.review.title", "受信を拒否されたメールについて", "About a mail that was refused"},
+	{
+		"web.review.how", "メールの受信を拒否されたことが誤りと思われる場合は、その理由を短くお書きください。一通につき一度だけ、宛先の方か管理者にお伝えします。こちらから返信することはありません。",
+		"If a mail of yours was refused by mistake, say briefly why you think so. It is passed on to the recipient or the administrator, once for each mail. You will not get an answer from here.",
+	},
+	{"web.review.note", "お伝えになりたいこと（500文字まで）", "What you want to say (up to 500 characters)"},
+	{"web.review.yes", "確認を依頼する", "Ask for the refusal to be looked at again"},
+	{"web.review.send", "送信する", "Send"},
+	{
+		"web.review.done", "受け付けました。該当するメールの控えがあれば、宛先の方か管理者にお伝えします。",
+		"Thank you. If a copy of that mail was kept, the recipient or the administrator will see your note.",
+	},
 	{"web.frame.title", "メールの内容", "The mail as it was laid out"},
 	{"web.frame.image", "画像：", "Picture: "},
 	{"web.frame.target", "リンク先：", "leads to: "},

@@ -56,6 +56,8 @@ func routes() []route {
 		// Persons.
 		{"GET /{$}", nobody | person, (*Site).home},
 		{"GET /q/{token}", everybody, (*Site).openLink},
+		{"GET /r/{id}", everybody, (*Site).reviewForm},
+		{"POST /r/{id}", everybody, (*Site).review},
 		{"GET /mail/{id}", person, (*Site).mail},
 		{"POST /mail/{id}", person, (*Site).actOnMail},
 		{"GET /mail/{id}/frame", person, (*Site).frame},

@@ -31,6 +31,7 @@ type Links interface {
 // Quarantine is what pages read of the held mail; quarantine.Store does.
 type Quarantine interface {
 	List(ctx context.Context, q quarantine.Query) (quarantine.Page, error)
+	AskReview(ctx context.Context, id, note string) error
 	ListFor(ctx context.Context, who []mail.Address, q quarantine.Query) (quarantine.Page, error)
 }
 
