@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
@@ -23,6 +24,7 @@ import (
 	"sekimori/internal/store"
 	"sekimori/internal/text"
 	drive "sekimori/internal/web/browser"
+	"sekimori/internal/web/login"
 	"sekimori/internal/web/session"
 	"sekimori/quarantine"
 	"sekimori/quarantine/acts"
@@ -57,6 +59,14 @@ func (h *house) Person(_ context.Context, a mail.Address) (people.Person, bool) 
 	return people.Person{Address: a, Lang: text.Ja}, a.Domain == "example.jp"
 }
 
+// Password lets nobody in, and whoever is in stays: signing in has tests of its own.
+func (h *house) Password(context.Context, string, string) (login.Account, error) {
+	return login.Account{}, errors.New("no passwords here")
+}
+
+// Still is the other half of Logins.
+func (h *house) Still(string, string, string) bool { return true }
+
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{t: t}
@@ -87,7 +97,7 @@ func newHouse(t *testing.T) *house {
 	cfg := config.Default()
 	cfg.Quarantine.LinkOpens = "list"
 	site, err := NewSite(Options{
-		Config: func() *config.Config { return cfg }, Sessions: h.sessions, Links: h.keys, People: h, Quarantine: h.keeper, Acts: service, Audit: h.log,
+		Config: func() *config.Config { return cfg }, Sessions: h.sessions, Links: h.keys, People: h, Quarantine: h.keeper, Acts: service, Audit: h.log, Logins: h,
 		Limit: func(context.Context, string, config.Rate) (time.Duration, error) { return 0, nil },
 		Status: &Status{
 			Hostname: "mx.test", Version: "1", Listen: func() []string { return []string{"127.0.0.1:25"} }, Numbers: func() Numbers { return Numbers{Queued: 1, Held: 2} },
