@@ -17,6 +17,7 @@ type running struct {
 	Loaded  time.Time `json:"loaded,omitzero"`   // when the configuration in force was read
 	Changed []string  `json:"changed,omitempty"` // files that differ from what is in force
 	Errors  []string  `json:"errors,omitempty"`  // why the configuration on the disk was refused
+	Killed  time.Time `json:"killed,omitzero"`   // none runs, and the last one, started then, did not end in order
 
 	Warnings []standing `json:"warnings,omitempty"` // what the server warns of at the moment
 }
@@ -32,8 +33,15 @@ const (
 // inspectRunning compares what is on the disk with what the running server uses.
 func inspectRunning(cfg *config.Config) (running, error) {
 	st, err := readState(cfg.DataDir)
-	if err != nil || st == nil {
+	if err != nil {
 		return running{State: runningNone}, err
+	}
+	if st == nil {
+		r := running{State: runningNone}
+		if left, _ := readLeft(cfg.DataDir); left != nil {
+			r.Killed = left.Started
+		}
+		return r, nil
 	}
 	r := running{State: runningSame, PID: st.PID, Loaded: st.Loaded, Warnings: st.Warnings}
 	now := (&hasher{}).look(cfg.Files())
@@ -52,6 +60,9 @@ func (r running) print(w io.Writer) {
 	switch r.State {
 	case runningNone:
 		fmt.Fprintln(w, "no server runs on this data_dir")
+		if !r.Killed.IsZero() {
+			fmt.Fprintf(w, "the last one, started %s, did not end in order: the mail it had taken waits on the disk for `sekimori serve`\n", r.Killed.Format("2006-01-02 15:04:05"))
+		}
 		return
 	case runningSame:
 		fmt.Fprintf(w, "the running server (pid %d) uses this configuration, since %s\n", r.PID, at)

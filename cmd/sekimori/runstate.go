@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"sekimori/internal/spool"
 )
 
 // runState is what a running serve tells the commands about itself: a file in data_dir that is rewritten at every reload.
@@ -49,6 +51,7 @@ const (
 type stateFile struct {
 	dir  string
 	lock *os.File
+	last *runState // of the run before, when it did not end in order
 
 	mu sync.Mutex
 	runState
@@ -65,7 +68,27 @@ func openState(dir string) (*stateFile, error) {
 		_ = f.Close()
 		return nil, fmt.Errorf("%s: %w", f.Name(), err)
 	}
-	return &stateFile{dir: dir, lock: f}, nil
+	s := &stateFile{dir: dir, lock: f}
+	s.last, _ = readLeft(dir) // what cannot be read says nothing
+	_ = os.Remove(filepath.Join(dir, stateName))
+	return s, nil
+}
+
+// readLeft returns what a server said that no longer runs and did not end in order, nil when there is no such thing. Who calls it
+// holds the lock, or has seen that nobody does.
+func readLeft(dir string) (*runState, error) {
+	text, err := os.ReadFile(filepath.Join(dir, stateName))
+	if isMissing(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	st := &runState{}
+	if err := json.Unmarshal(text, st); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, stateName), err)
+	}
+	return st, nil
 }
 
 // change changes the state and writes it down.
@@ -106,22 +129,15 @@ func readState(dir string) (*runState, error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err == nil {
 		return nil, nil // nobody holds it: what stands in the file is of a server that was killed
 	}
-	text, err := os.ReadFile(filepath.Join(dir, stateName))
-	if isMissing(err) {
-		return nil, nil // it is starting
-	}
-	if err != nil {
-		return nil, err
-	}
-	st := &runState{}
-	if err := json.Unmarshal(text, st); err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, stateName), err)
-	}
-	return st, nil
+	return readLeft(dir) // nil: it is starting
 }
 
-// recordStart writes down who runs, and with what.
+// recordStart writes down who runs, and with what, and tells of a run before that was killed.
 func (s *server) recordStart() {
+	if last := s.state.last; last != nil {
+		s.log.Warn("the last run did not end in order: it was killed, or the machine stopped; the mail that it had taken is on the disk and goes on",
+			"started", last.Started, "pid", last.PID, "queued", s.entries(spool.KindQueue), "pending_holds", s.entries(spool.KindHold))
+	}
 	s.state.mu.Lock()
 	s.state.PID, s.state.Version, s.state.Started, s.state.Config = os.Getpid(), version, s.started, s.cfg().File
 	s.state.Landlock = s.fence.String()
