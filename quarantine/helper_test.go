@@ -170,6 +170,7 @@ func (r *redisServer) start(t testing.TB) {
 	t.Helper()
 	_, port, _ := net.SplitHostPort(r.addr)
 	r.cmd = exec.Command("redis-server", append([]string{"--port", port, "--bind", "127.0.0.1", "--dir", r.dir, "--logfile", "log"}, r.args...)...)
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // with the child that saves
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +185,7 @@ func (r *redisServer) start(t testing.TB) {
 
 func (r *redisServer) kill() {
 	_ = r.cmd.Process.Signal(syscall.SIGCONT)
-	_ = r.cmd.Process.Kill()
+	_ = syscall.Kill(-r.cmd.Process.Pid, syscall.SIGKILL)
 	_ = r.cmd.Wait()
 }
 

@@ -23,6 +23,7 @@ func (s *server) openSite(status *web.Status) (*web.Site, error) {
 		Logins:   login.New(func() string { return s.cfg().Users() }, nil, s.log),
 		Tries:    login.Backoff{Client: client, Now: time.Now},
 		Lists:    s.digests.runner,
+		Choices:  s.digests.people,
 		Limit: func(ctx context.Context, key string, r config.Rate) (time.Duration, error) {
 			taken, err := rates.Take(ctx, []reputation.Limit{{Key: key, Burst: r.Count, Period: r.Period}})
 			if err != nil || !taken[0].Exceeded {

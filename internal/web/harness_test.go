@@ -36,6 +36,7 @@ type world struct {
 	srv      *httptest.Server
 	sessions *session.Store
 	keys     *link.Keys
+	choices  *people.Store
 	clock    *clock
 	cfg      *config.Config
 
@@ -77,8 +78,9 @@ func newWorld(t *testing.T, change ...func(*config.Config)) *world {
 		t.Fatal(err)
 	}
 	rates := reputation.NewRates(st.Client(), w.clock.now)
+	w.choices = people.NewStore(st.Client(), w.clock.now, nil)
 	w.site, err = NewSite(Options{
-		Config: func() *config.Config { return w.cfg }, Sessions: w.sessions, Links: w.keys, People: w, Quarantine: w, Acts: w, Audit: auditOf{w}, Lists: w,
+		Config: func() *config.Config { return w.cfg }, Sessions: w.sessions, Links: w.keys, People: w, Quarantine: w, Acts: w, Audit: auditOf{w}, Lists: w, Choices: w.choices,
 		Logins: login.New(func() string { return w.users }, w.directory, slog.New(slog.DiscardHandler)), Tries: login.Backoff{Client: st.Client(), Now: w.clock.now},
 		Limit: func(ctx context.Context, key string, r config.Rate) (time.Duration, error) {
 			taken, err := rates.Take(ctx, []reputation.Limit{{Key: key, Burst: r.Count, Period: r.Period}})

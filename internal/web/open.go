@@ -47,8 +47,11 @@ func (s *Site) openLink(w http.ResponseWriter, r *http.Request, _ session.Sessio
 		return
 	}
 	to := "/"
-	if claim.ID != "" {
+	switch {
+	case claim.ID != "":
 		to = "/mail/" + url.PathEscape(claim.ID)
+	case claim.Action == "stop" || claim.Action == "lang":
+		to = "/settings"
 	}
 	http.Redirect(w, r, to, http.StatusSeeOther)
 }

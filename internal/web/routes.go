@@ -64,6 +64,8 @@ func routes() []route {
 		{"GET /allowed", person, (*Site).allowed},
 		{"POST /allowed", person, (*Site).revoke},
 		{"POST /mails", person, (*Site).actOnMails},
+		{"GET /settings", person, (*Site).settings},
+		{"POST /settings", person, (*Site).choose},
 		{"GET /done/{receipt}", person, (*Site).done},
 		{"POST /done/{receipt}", person, (*Site).after},
 		{"POST /send-list", nobody | person, (*Site).sendList},

@@ -67,7 +67,8 @@ type ListSender interface {
 // Limit charges one unit of a rate that all nodes count together; wait is 0 when it is not exceeded.
 type Limit func(ctx context.Context, key string, r config.Rate) (wait time.Duration, err error)
 
-// Options of NewSite. All are needed but Lists, without which no list can be asked for.
+// Options of NewSite. All are needed but Lists, without which no list can be asked for, and Choices, without which nothing about
+// the digests can be chosen.
 type Options struct {
 	Config     func() *config.Config
 	Sessions   *session.Store
@@ -77,6 +78,7 @@ type Options struct {
 	Acts       Acts
 	Audit      AuditLog
 	Lists      ListSender
+	Choices    Choices
 	Limit      Limit
 	Logins     Logins
 	Tries      Tries

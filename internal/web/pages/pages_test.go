@@ -51,6 +51,11 @@ type (
 		Query   url.Values
 		Next    string
 	}
+	settingsBody struct {
+		Schedule, Times string
+		Lang            text.Lang
+		Acts            []string
+	}
 	allowedBody struct{ Allows []reputation.Allow }
 	sayBody     struct {
 		Title, Key string
@@ -132,14 +137,15 @@ func bodies() map[string][]any {
 			listBody{Query: url.Values{"subject": {"x"}}, Partial: "down", Reached: now, Next: "1.x"},
 			listBody{Items: items()[:1], Limited: true},
 		},
-		"mail":    {mailBody{Item: items()[0], View: view(), FrameURL: "/mail/m1/body", Offers: open}, mailBody{Item: items()[2], AdminOnly: true, Offers: open[2:]}, mailBody{Item: over}},
-		"done":    {doneBody{Receipt: receipt, Undo: true, Similar: acts.Similar{IDs: []string{"m2"}, From: "a@b.test", Reason: "sender-and-rule"}}, doneBody{Receipt: bulk, Undo: true}, doneBody{Receipt: undone}, doneBody{Receipt: again}},
-		"welcome": {nil, waysBody{SSO: "/oidc"}},
-		"sign-in": {waysBody{SSO: "/admin/oidc", Password: true, Failed: true}},
-		"say":     {sayBody{Title: "done.title", Key: "list.partial", Alarm: true}},
-		"allowed": {allowedBody{}, allowedBody{[]reputation.Allow{{ID: "a1", Domain: "example.org", Expires: now}, {ID: "a2", Address: "x@y.test", Host: "y.test", Expires: now}, {ID: "a3", Address: "z@y.test", SPF: "y.test", Expires: now}}}},
-		"search":  {listBody{Items: items(), Query: url.Values{"all": {"1"}}, Next: "1.m2"}, listBody{Partial: "down"}},
-		"bulk":    {listBody{}},
+		"mail":     {mailBody{Item: items()[0], View: view(), FrameURL: "/mail/m1/body", Offers: open}, mailBody{Item: items()[2], AdminOnly: true, Offers: open[2:]}, mailBody{Item: over}},
+		"done":     {doneBody{Receipt: receipt, Undo: true, Similar: acts.Similar{IDs: []string{"m2"}, From: "a@b.test", Reason: "sender-and-rule"}}, doneBody{Receipt: bulk, Undo: true}, doneBody{Receipt: undone}, doneBody{Receipt: again}},
+		"welcome":  {nil, waysBody{SSO: "/oidc"}},
+		"sign-in":  {waysBody{SSO: "/admin/oidc", Password: true, Failed: true}},
+		"say":      {sayBody{Title: "done.title", Key: "list.partial", Alarm: true}},
+		"allowed":  {allowedBody{}, allowedBody{[]reputation.Allow{{ID: "a1", Domain: "example.org", Expires: now}, {ID: "a2", Address: "x@y.test", Host: "y.test", Expires: now}, {ID: "a3", Address: "z@y.test", SPF: "y.test", Expires: now}}}},
+		"settings": {settingsBody{}, settingsBody{Schedule: "weekly", Times: "mon 08:00", Lang: "ja", Acts: []string{"when:daily", "when:", "lang:en", "lang:"}}, settingsBody{Schedule: "off"}},
+		"search":   {listBody{Items: items(), Query: url.Values{"all": {"1"}}, Next: "1.m2"}, listBody{Partial: "down"}},
+		"bulk":     {listBody{}},
 		"plan": {acts.Plan{
 			ID: "p1", Query: acts.BulkQuery{Act: "release"}, Count: 2, Octets: 90_000, Classes: map[string]int{"spam": 2}, Senders: map[string]int{"a@b.test": 2}, Dangers: 1, More: true,
 			Samples: []acts.Sample{{ID: "m1", From: "a@b.test", Subject: "<b>", Rcpts: []string{"t@example.jp"}, Time: now}},
