@@ -55,8 +55,8 @@ var digestTexts = []Entry{
 	{"digest.nothing", "心当たりがなければ、何もする必要はありません。{day}に自動的に削除されます。", "If you do not expect this mail, you need not do anything. It is deleted on {day}."},
 	{"digest.business", "業務に必要なメールと思われる場合は、［{show}］からご覧ください。", "If you think you need it, have a look: [{show}]."},
 	{
-		"digest.safe", "開いただけでは、メールは届かず、削除もされません。開いた画面で「受信する」か「削除する」をお選びください。削除したメールは、元に戻せません。",
-		"Opening the page neither delivers nor deletes the mail. On the page choose “Deliver” or “Delete”. A deleted mail cannot be brought back.",
+		"digest.safe", "開いただけでは、メールは届かず、削除もされません。開いた画面で「受信する」か「削除する」をお選びください。削除も、1時間以内なら取り消せます。",
+		"Opening the page neither delivers nor deletes the mail. On the page choose “Deliver” or “Delete”. A deletion can be undone for an hour.",
 	},
 	{
 		"digest.safe.ask", "開いただけでは、メールは届かず、削除もされません。ご本人の操作では受信できないメールですので、開いた画面から{contact}に確認を依頼してください。",
