@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,11 +19,21 @@ import (
 	"sekimori/internal/store"
 )
 
+// clock is read by the store's own goroutines, too.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *clock) now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.t }
+
+func (c *clock) add(d time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.t = c.t.Add(d) }
+
 // everywhere runs a test against the embedded store and a real Redis. The clock begins now, because Redis expires keys by its own.
-func everywhere(t *testing.T, f func(t *testing.T, l *Log, now *time.Time)) {
+func everywhere(t *testing.T, f func(t *testing.T, l *Log, now *clock)) {
 	run := func(t *testing.T, r config.Redis) {
-		now := time.Now().UTC().Truncate(time.Millisecond)
-		st, err := store.Open(t.Context(), store.Options{Redis: r, DataDir: filepath.Join(t.TempDir(), "data"), Now: func() time.Time { return now }})
+		now := &clock{t: time.Now().UTC().Truncate(time.Millisecond)}
+		st, err := store.Open(t.Context(), store.Options{Redis: r, DataDir: filepath.Join(t.TempDir(), "data"), Now: now.now})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -34,9 +45,9 @@ func everywhere(t *testing.T, f func(t *testing.T, l *Log, now *time.Time)) {
 		}
 		n := 0
 		f(t, New(Options{
-			Client: st.Client(), Now: func() time.Time { return now }, Retention: 30 * 24 * time.Hour,
+			Client: st.Client(), Now: now.now, Retention: 30 * 24 * time.Hour,
 			NewID: func() string { n++; return fmt.Sprintf("e%06d", n) },
-		}), &now)
+		}), now)
 	}
 	t.Run("embedded", func(t *testing.T) { run(t, config.Redis{}) })
 	t.Run("redis", func(t *testing.T) { run(t, startRedis(t)) })
@@ -61,7 +72,7 @@ func startRedis(t *testing.T) config.Redis {
 }
 
 func TestAppendList(t *testing.T) {
-	everywhere(t, func(t *testing.T, l *Log, now *time.Time) {
+	everywhere(t, func(t *testing.T, l *Log, now *clock) {
 		ctx := t.Context()
 		var want []Entry
 		for day := range 3 {
@@ -76,13 +87,13 @@ func TestAppendList(t *testing.T) {
 				if err := l.Append(ctx, e); err != nil {
 					t.Fatal(err)
 				}
-				e.Time = *now
+				e.Time = now.now()
 				want = append([]Entry{e}, want...)
 				if i%2 == 0 { // two of one millisecond
-					*now = now.Add(time.Second)
+					now.add(time.Second)
 				}
 			}
-			*now = now.Add(24 * time.Hour)
+			now.add(24 * time.Hour)
 		}
 		check := func(name string, q Query, want []Entry) {
 			t.Helper()
