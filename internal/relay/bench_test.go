@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"strconv"
@@ -16,7 +17,7 @@ import (
 )
 
 // sink is a backend on loopback that takes everything with as little work as can be.
-func sink(b *testing.B) string {
+func sink(b *testing.B, keyword string) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
@@ -28,13 +29,13 @@ func sink(b *testing.B) string {
 			if err != nil {
 				return
 			}
-			go swallow(c)
+			go swallow(c, keyword)
 		}
 	}()
 	return l.Addr().String()
 }
 
-func swallow(c net.Conn) {
+func swallow(c net.Conn, keyword string) {
 	defer c.Close()
 	r := bufio.NewReaderSize(c, 64<<10)
 	w := bufio.NewWriter(c)
@@ -49,7 +50,14 @@ func swallow(c net.Conn) {
 		}
 		switch {
 		case bytes.HasPrefix(line, []byte("EHLO")):
-			w.WriteString("250-sink\r\n250-PIPELINING\r\n250 8BITMIME\r\n")
+			w.WriteString("250-sink\r\n250-PIPELINING\r\n250 " + keyword + "\r\n")
+		case bytes.HasPrefix(line, []byte("BDAT ")):
+			size, _, _ := bytes.Cut(bytes.TrimSpace(line[5:]), []byte(" "))
+			n, _ := strconv.Atoi(string(size))
+			if _, err := r.Discard(n); err != nil {
+				return
+			}
+			w.WriteString("250 ok\r\n")
 		case bytes.HasPrefix(line, []byte("DATA")):
 			w.WriteString("354 go\r\n")
 			w.Flush()
@@ -65,10 +73,19 @@ func swallow(c net.Conn) {
 	}
 }
 
+// BenchmarkDeliver compares DATA with BDAT (RFC 3030) for mails of a usual and of a large size.
 func BenchmarkDeliver(b *testing.B) {
+	for _, size := range []int{4 << 10, 1 << 20} {
+		for verb, keyword := range map[string]string{"DATA": "8BITMIME", "BDAT": "CHUNKING"} {
+			b.Run(fmt.Sprintf("%dKiB/%s", size>>10, verb), func(b *testing.B) { benchDeliver(b, size, keyword) })
+		}
+	}
+}
+
+func benchDeliver(b *testing.B, size int, keyword string) {
 	cfg := &config.Config{Hostname: "mx.test", Domains: []config.Domain{{
 		Names:    []string{"example.jp"},
-		Backends: []config.Backend{{URL: "smtp://" + sink(b), Weight: 1, TLS: config.BackendTLS{Mode: "none"}}},
+		Backends: []config.Backend{{URL: "smtp://" + sink(b, keyword), Weight: 1, Chunking: true, TLS: config.BackendTLS{Mode: "none"}}},
 	}}}
 	sp, err := spool.Open(b.TempDir(), spool.Options{})
 	if err != nil {
@@ -80,8 +97,9 @@ func BenchmarkDeliver(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer r.Close(context.Background())
-	head, body := []byte("Received: x\r\n"), bytes.Repeat([]byte("0123456789 0123456789 0123456789\r\n"), 120)
+	head, body := []byte("Received: x\r\n"), bytes.Repeat([]byte("0123456789 0123456789 0123456789\r\n"), size/34)
 	var n atomic.Int64
+	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	b.SetParallelism(8)
 	b.RunParallel(func(pb *testing.PB) {

@@ -24,7 +24,7 @@ func BenchmarkLedger(b *testing.B) {
 
 func benchLedger(b *testing.B, way string, with bool) {
 	cfg := &config.Config{Hostname: "mx.test", Domains: []config.Domain{{
-		Names: []string{"example.jp"}, Backends: []config.Backend{{URL: "smtp://" + sink(b), Weight: 1, TLS: config.BackendTLS{Mode: "none"}}},
+		Names: []string{"example.jp"}, Backends: []config.Backend{{URL: "smtp://" + sink(b, "8BITMIME"), Weight: 1, TLS: config.BackendTLS{Mode: "none"}}},
 	}}}
 	sp, err := spool.Open(b.TempDir(), spool.Options{})
 	if err != nil {
