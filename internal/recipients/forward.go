@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -214,7 +215,12 @@ func parseForward(path string, text []byte) forward {
 			case word[0] == '|', word[0] == '/', strings.HasPrefix(lower, ":include:"), strings.HasPrefix(lower, "error:"), word[0] == '@':
 				note(n, word, "is not an address; it is passed over")
 			default:
-				if err := p.target(word, r, 0); err != nil {
+				had := len(r.targets)
+				err := p.target(word, r, 0)
+				// A person's file speaks for no whole domain, however it is spelled.
+				whole := slices.ContainsFunc(r.targets[had:], func(a mail.Address) bool { return a.Local == "" })
+				if err != nil || whole {
+					r.targets = r.targets[:had]
 					note(n, word, "is not an address; it is passed over")
 				}
 			}

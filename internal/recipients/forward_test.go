@@ -230,6 +230,7 @@ func TestForwardHomesClosed(t *testing.T) {
 func FuzzForward(f *testing.F) {
 	f.Add("\\taro, jiro@example.jp\n\"|cmd \\\"a\\\"\"\n:include:/etc/passwd")
 	f.Add("\"\\")
+	f.Add("\\@0")
 	f.Fuzz(func(t *testing.T, text string) {
 		fwd := parseForward("/home/x/.forward", []byte(text))
 		for _, a := range fwd.targets {
