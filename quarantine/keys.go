@@ -30,6 +30,7 @@ const (
 	usedKey     = "q:i:used"     // octets, corrected by the sweep
 	lateKey     = "q:i:late"     // id -> when it expires at the latest; its retention is over, and not everybody was told
 	versionKey  = "q:i:version"  // of the indexes, once they are complete
+	reviewIndex = "q:i:reviews"  // id -> when the sender of a refused mail asked for a review that nobody has looked at
 	repairKey   = "q:i:repair"   // the host that repairs
 	hintChannel = "q:hint"
 )

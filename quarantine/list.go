@@ -20,7 +20,7 @@ import (
 type Query struct {
 	ID           string
 	Rcpt         string    // the whole address of a recipient or of one for whom it stands, or a part of it
-	From         string    // a part of the envelope or header sender; a whole address or @domain is found fast
+	From         string    // a part of the envelope or header sender or of its name; a whole address or @domain is found fast
 	Rule         string    // the id of the rule that decided
 	Subject      string    // a part; case and width do not matter
 	Class        string    // the whole class
@@ -40,6 +40,7 @@ type Page struct {
 	// Reached is set when the page has fewer than Limit items because matches are rare and the search stopped, so that an answer
 	// comes soon: everything held later was looked at. The page may be empty; Next goes on with the search.
 	Reached time.Time
+	Looked  int // with Reached: so many mails were looked at for this page
 }
 
 const (
@@ -79,7 +80,7 @@ func (q *Store) List(ctx context.Context, query Query) (Page, error) {
 	}
 	switch {
 	case stop != nil:
-		page.Next, page.Reached = stop.String(), time.UnixMilli(stop.ms).UTC()
+		page.Next, page.Reached, page.Looked = stop.String(), time.UnixMilli(stop.ms).UTC(), stored.looked
 	case more && len(page.Items) > 0:
 		page.Next = cursorOf(page.Items[len(page.Items)-1]).String()
 	}
@@ -108,6 +109,8 @@ type found struct {
 	items []Item
 	more  bool
 	stop  *cursor // where a search stopped that took too long
+	// looked is how many mails it has looked at by then
+	looked int
 	// unread says why mails are missing that are there
 	unread []error
 }
@@ -152,7 +155,7 @@ func (q *Store) listStore(ctx context.Context, f *filter, pos *cursor) (found, e
 		}
 		pos, looked = &list[len(list)-1], looked+len(list)
 		if looked >= lookMost || q.o.Now().Sub(began) >= lookFor {
-			return found{items, true, pos, unread}, nil
+			return found{items: items, more: true, stop: pos, looked: looked, unread: unread}, nil
 		}
 	}
 }
@@ -236,7 +239,7 @@ func (f *filter) sent(i *Item) bool {
 	if f.domain != "" && !slices.Contains(i.domains(), f.domain) {
 		return false
 	}
-	return f.from == "" || strings.Contains(fold(i.From.String()), f.from) || strings.Contains(fold(i.HeaderFrom), f.from)
+	return f.from == "" || strings.Contains(fold(i.From.String()), f.from) || strings.Contains(fold(i.HeaderFrom), f.from) || strings.Contains(fold(i.FromName), f.from)
 }
 
 // fold makes the case and the width of letters irrelevant.

@@ -78,6 +78,27 @@ func TestAskReview(t *testing.T) {
 	if i, err := g.Show(ctx, "refused"); err != nil || i.Review == nil || i.Review.Note != "please look" {
 		t.Errorf("%+v %v", i.Review, err)
 	}
+	wantReviews := func(step string, want int) {
+		t.Helper()
+		list, err := g.Reviews(ctx)
+		if err != nil || len(list) != want || want == 1 && list[0].ID != "refused" {
+			t.Errorf("%s: %d reviews, %v", step, len(list), err)
+		}
+	}
+	wantReviews("asked", 1)
+	if _, err := g.Delete(ctx, "refused", nil, "admin"); err != nil {
+		t.Fatal(err)
+	}
+	wantReviews("deleted", 0)
+	h.ID = "another"
+	g.hold(t, h)
+	if err := g.AskReview(ctx, "another", "please"); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.CloseReview(ctx, "another"); err != nil {
+		t.Fatal(err)
+	}
+	wantReviews("closed", 0)
 	if i, err := g.Show(ctx, "held"); err != nil || i.Review != nil {
 		t.Errorf("%+v %v", i.Review, err)
 	}

@@ -51,10 +51,54 @@ func (q *Store) AskReview(ctx context.Context, id, note string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	err = q.scripts.review.Run(ctx, q.o.Store.Client(), []string{mailKey(id)}, reviewField, q.codec.seal(b, placeReview(id))).Err()
+	// The index comes first, so that no note is without an entry; an entry without a note is not listed.
+	c := q.o.Store.Client()
+	if err := c.ZAddNX(ctx, reviewIndex, store.Z{Score: float64(q.o.Now().UnixMilli()), Member: id}).Err(); err != nil {
+		return fmt.Errorf("quarantine: %w", err)
+	}
+	err = q.scripts.review.Run(ctx, c, []string{mailKey(id)}, reviewField, q.codec.seal(b, placeReview(id))).Err()
 	if err != nil && !errors.Is(err, store.Nil) {
 		return fmt.Errorf("quarantine: %w", err)
 	}
 	q.o.Log.Info("quarantine: the sender of a refused mail asks for a review", "id", id)
+	return nil
+}
+
+// ReviewsPage is how many requests for a review Reviews returns at most.
+const ReviewsPage = 50
+
+// Reviews returns mails whose senders ask for a review and about which nothing is decided, the oldest request first, at most 50.
+func (q *Store) Reviews(ctx context.Context) ([]Item, error) {
+	ids, err := q.o.Store.Client().ZRange(ctx, reviewIndex, 0, 999).Result()
+	if err != nil {
+		return nil, fmt.Errorf("quarantine: %w", err)
+	}
+	var list []Item
+	for _, id := range ids {
+		if len(list) == ReviewsPage {
+			break
+		}
+		r, err := q.record(ctx, id)
+		if errors.Is(err, ErrNotFound) || err == nil && r.fin {
+			if err := q.CloseReview(ctx, id); err != nil {
+				return list, err
+			}
+			continue
+		}
+		if err != nil {
+			return list, err
+		}
+		if i := r.item(); i.Review != nil && i.Undecided() {
+			list = append(list, i)
+		}
+	}
+	return list, nil
+}
+
+// CloseReview takes a request for a review off the list; the note stays at the mail.
+func (q *Store) CloseReview(ctx context.Context, id string) error {
+	if err := q.o.Store.Client().ZRem(ctx, reviewIndex, id).Err(); err != nil {
+		return fmt.Errorf("quarantine: %w", err)
+	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,6 +33,11 @@ func (i *Item) Open() bool {
 		}
 	}
 	return false
+}
+
+// Undecided reports whether somebody's mail is held and nothing is decided about it.
+func (i *Item) Undecided() bool {
+	return slices.ContainsFunc(i.States, func(s RcptState) bool { return s.State == StateHeld })
 }
 
 // Show returns everything known of one mail but its octets; ErrNotFound. What was released, deleted or expired is known for

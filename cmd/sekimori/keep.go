@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"sekimori/internal/config"
+	"sekimori/internal/web"
 	"sekimori/quarantine"
 )
 
@@ -42,4 +45,26 @@ func (s *server) keepGauges() {
 		stat(func(st quarantine.Stats) float64 { return float64(st.Late) }))
 	m.Counter("sekimori_held_untold_total", "Recipients whose held mail expired although they were not told of it.",
 		func() float64 { return float64(s.keeper.Untold()) })
+}
+
+// usage is how much of the quarantine's quotas is used: of all, and of the domains that have one of their own.
+func (s *server) usage() []web.Usage {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	c := s.cfg()
+	st := s.keeper.Stats(ctx)
+	if st.Down != "" {
+		return nil
+	}
+	list := []web.Usage{{Used: st.Octets, Most: int64(c.Quarantine.Quota)}}
+	most := keeping(quarantine.Options{}, c).DomainQuota
+	domains := slices.Sorted(maps.Keys(most))
+	used, err := s.keeper.Used(ctx, domains)
+	if err != nil {
+		return list
+	}
+	for _, d := range domains {
+		list = append(list, web.Usage{Domain: d, Used: used[d], Most: most[d]})
+	}
+	return list
 }

@@ -13,6 +13,24 @@ var adminTexts = []Entry{
 	{"search.all", "処理済みのものも表示", "Decided ones as well"},
 	{"search.partial", "一覧が完全ではありません：{why}", "The list is not complete: {why}"},
 
+	{"search.how", "宛先、差出人（名前・アドレス）、件名は、一部だけでも探せます。宛先、差出人アドレス、「@ドメイン」を省略せずに入力すると、件数が多くても速く見つかります。本文は検索の対象になりません。", "Part of a recipient, of a sender's name or address, or of the subject is enough. A whole recipient, a whole sender's address or @domain is found fast however much is held. The text of mails is not searched."},
+
+	{"questions.title", "確認の依頼", "Questions"},
+	{"questions.intro", "利用者から確認を依頼されたメールです。古い依頼から順に表示しています。メモは依頼した人が書いたもので、安全であることを示すものではありません。", "Mail that people ask you to look at, the oldest question first. Their notes are no sign that a mail is safe."},
+	{"questions.asks", "利用者からの依頼", "Asked by people here"},
+	{"questions.none", "未回答の依頼はありません。", "Nothing waits for an answer."},
+	{"questions.reviews", "拒否したメールの差出人からの申し出", "Asked by senders whose mail was refused"},
+	{"questions.reviews.intro", "受信を拒否したメールの控えについて、差出人が再確認を求めているものです。こちらから差出人に返信することはありません。", "Senders ask that mail of theirs, which was refused and of which a copy was kept, be looked at again. They get no answer from here."},
+	{"questions.reviews.none", "未確認の申し出はありません。", "There are none."},
+	{"questions.more", "このほかにもあります。上のものに回答すると、続きが表示されます。", "There are more. They are shown when those above are answered."},
+	{"questions.danger", "危険な分類のメールです。受信できるのは管理者だけです。本文と添付ファイルの情報を確かめてから、ご判断ください。", "This mail is of a dangerous class: only an administrator can release it. Look at its text and attachments first."},
+	{"overview.questions", "利用者からの依頼が{asks}件、差出人からの申し出が{reviews}件あります。", "{asks} asked by people here, {reviews} by senders whose mail was refused."},
+	{"overview.questions.more", "利用者からの依頼が{asks}件以上、差出人からの申し出が{reviews}件以上あります。", "At least {asks} asked by people here, at least {reviews} by senders whose mail was refused."},
+	{"overview.usage.all", "全体", "In all"},
+
+	{"act.release.adminhelp", "届いたときのままの内容で、宛先の全員にお届けします。しばらくの間は取り消せます。", "It is delivered to all recipients just as it came. You can undo this for a short while."},
+	{"act.delete.adminhelp", "届けずに、宛先の全員について削除します。しばらくの間は取り消せます。差出人には知らされません。", "It is deleted for all recipients. You can undo this for a while. The sender is not told."},
+
 	{"bulk.title", "一括操作", "Many mails at once"},
 	{"bulk.intro", "条件に合う隔離メールをまとめて取り扱います。次の画面で対象を確かめてから実行します。", "Deals with all held mail that matches. The next page shows what it is before anything is done."},
 	{"bulk.which", "対象", "Which mail"},

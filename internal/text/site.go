@@ -42,7 +42,7 @@ var siteTexts = []Entry{
 	},
 	{"web.error.store", "ただいま表示できません。何も変更していません。しばらくしてから、もう一度お試しください。", "This cannot be shown at the moment. Nothing was changed. Please try again shortly."},
 	{
-		"web.error.session", "しばらく操作がなかったため、接続が終了しました。何も変更していません。お知らせメールのリンクをもう一度開くか、サインインし直してください。",
+		"web.error.session", "しばらく操作がなかったため、接続が終了しました。何も変更していません。お知らせメールのリンクをもう一度開くか、ログインし直してください。",
 		"Your session has ended because nothing happened for a while. Nothing was changed. Please open the link in the notice again, or sign in again.",
 	},
 	{"web.error.role", "このページをご覧になる権限がありません。", "You are not allowed to see this page."},
@@ -53,7 +53,12 @@ var siteTexts = []Entry{
 	{"web.error.choice", "どうするかが選ばれていません。何も変更していません。前の画面に戻り、ひとつ選んでから実行してください。", "Nothing was chosen, so nothing was changed. Please go back, choose one and try again."},
 	{"web.error.form", "入力された内容を読み取れませんでした。何も変更していません。", "What was entered could not be read. Nothing was changed."},
 	{"web.error.notfound", "このメールは見つかりませんでした。すでに受信または削除されたか、保存期間が過ぎた可能性があります。", "This mail was not found. It may have been delivered or deleted already, or its time may be over."},
+	{"web.error.nothing", "選んだメールは、すでに取り扱いが済んでいるか、管理者だけが受信できるものです。何も変更していません。一覧を開き直してご確認ください。", "The selected mails are dealt with already, or only an administrator may let them through. Nothing was changed. Please open the list again."},
+	{"web.error.state.releasing", "このメールは、{when}に {who} がすでに受信の手続きをしたため、この操作はできません。何も変更していません。", "{who} released this mail already on {when}, so this is not possible. Nothing was changed."},
+	{"web.error.state.released", "このメールは、{when}に {who} がすでに受信の手続きをしたため、この操作はできません。何も変更していません。", "{who} released this mail already on {when}, so this is not possible. Nothing was changed."},
+	{"web.error.state.deleted", "このメールは、{when}に {who} がすでに削除したため、この操作はできません。何も変更していません。", "{who} deleted this mail already on {when}, so this is not possible. Nothing was changed."},
+	{"web.error.state.expired", "このメールは、保存期間が終わって{when}に削除されたため、この操作はできません。", "The time of this mail was over on {when}, and it was deleted. This is not possible any more."},
 	{"web.error.state", "この操作は、もう行うことができません。", "This is not possible any more."},
-	{"web.error.locked", "サインインの失敗が続いたため、しばらく受け付けません。時間をおいて、もう一度お試しください。", "Too many attempts to sign in have failed. Please wait a while and try again."},
+	{"web.error.locked", "ログインの失敗が続いたため、しばらく受け付けません。時間をおいて、もう一度お試しください。", "Too many attempts to sign in have failed. Please wait a while and try again."},
 	{"web.error.rate", "短い時間に操作が多すぎるため、受け付けませんでした。しばらくしてから、もう一度お試しください。", "Too many requests in a short time. Please try again later."},
 }

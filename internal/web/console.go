@@ -21,6 +21,10 @@ type overviewPage struct {
 	Held   int
 	Listen []string
 	Since  string
+	Usage  []shownUsage
+	// Asks and Reviews are how many questions wait for an administrator; More says that there are more. -1: not known.
+	Asks, Reviews int
+	More          bool
 }
 
 // overview shows the state of the server; without a session, the ways to sign in.
@@ -31,16 +35,21 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request, n session.Sessio
 	}
 	st := s.o.Status
 	numbers := st.Numbers()
-	s.page(w, r, n, http.StatusOK, "overview", overviewPage{
+	p := overviewPage{
 		Status: st, Report: st.Health.report(), Queued: numbers.Queued, Held: numbers.Held, Listen: st.Listen(), Since: st.Since.Format("2006-01-02 15:04 MST"),
-	})
+		Usage: st.usage(), Asks: -1, Reviews: -1,
+	}
+	if q, err := s.openQuestions(r, n); err == nil {
+		p.Asks, p.Reviews, p.More = len(q.Asks), len(q.Reviews), q.MoreAsks || q.MoreReviews
+	}
+	s.page(w, r, n, http.StatusOK, "overview", p)
 }
 
 // search lists all held mail.
 func (s *Site) search(w http.ResponseWriter, r *http.Request, n session.Session) {
 	v := r.URL.Query()
 	q := quarantine.Query{
-		ID: v.Get("id"), Rcpt: v.Get("rcpt"), From: v.Get("from"), Subject: v.Get("subject"), Class: v.Get("class"), Rule: v.Get("rule"),
+		ID: strings.TrimSpace(v.Get("id")), Rcpt: v.Get("rcpt"), From: v.Get("from"), Subject: v.Get("subject"), Class: v.Get("class"), Rule: v.Get("rule"),
 		Since: when(v.Get("since")), Until: when(v.Get("until")), All: v.Get("all") != "", Limit: pageSize, Cursor: v.Get("after"),
 	}
 	p, err := s.o.Quarantine.List(r.Context(), q)
@@ -48,7 +57,7 @@ func (s *Site) search(w http.ResponseWriter, r *http.Request, n session.Session)
 		s.say(w, r, n, http.StatusBadRequest, "web.error.form")
 		return
 	}
-	s.page(w, r, n, http.StatusOK, "search", listPage{Items: p.Items, Query: v, Next: p.Next, Partial: p.Partial, Reached: p.Reached})
+	s.page(w, r, n, http.StatusOK, "search", listPage{Items: p.Items, Query: v, Next: p.Next, Partial: p.Partial, Reached: p.Reached, Looked: p.Looked})
 }
 
 // when reads a time as a form's field datetime-local or date has it, in the server's time zone.
@@ -69,7 +78,7 @@ func (s *Site) heldMail(w http.ResponseWriter, r *http.Request, n session.Sessio
 		s.failed(w, r, n, err)
 		return
 	}
-	s.page(w, r, n, http.StatusOK, "held", pageOf(r, a, i))
+	s.page(w, r, n, http.StatusOK, "held", s.pageOf(r, a, i))
 }
 
 // heldBody shows what stands in somebody else's mail; package acts writes the look down before it hands the mail out.
@@ -80,7 +89,7 @@ func (s *Site) heldBody(w http.ResponseWriter, r *http.Request, n session.Sessio
 		s.failed(w, r, n, err)
 		return
 	}
-	p := pageOf(r, a, i)
+	p := s.pageOf(r, a, i)
 	p.Offers = nil // the form goes to the page of the mail, not of its body
 	if p.View, err = s.view(r, a, id); err != nil {
 		s.failed(w, r, n, err)
@@ -91,7 +100,7 @@ func (s *Site) heldBody(w http.ResponseWriter, r *http.Request, n session.Sessio
 
 // actOnHeld carries out what an administrator or the helpdesk chose.
 func (s *Site) actOnHeld(w http.ResponseWriter, r *http.Request, n session.Session) {
-	s.actOn(w, r, n, actRelease, actDelete, actSpam, actAsk)
+	s.actOn(w, r, n, actRelease, actDelete, actSpam, actAsk, actAnswer)
 }
 
 // bulkForm asks which mails a bulk act is about.

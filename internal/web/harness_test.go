@@ -48,6 +48,9 @@ type world struct {
 	reviews []string // "id note"
 	fail    error
 
+	progress string        // of every bulk act: done
+	earlier  *acts.Earlier // who did before what is asked for
+
 	users     string // file
 	directory login.Directory
 }
@@ -63,7 +66,7 @@ func (c *clock) add(d time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.t = c
 
 func newWorld(t *testing.T, change ...func(*config.Config)) *world {
 	t.Helper()
-	w := &world{t: t, clock: &clock{t: time.Now()}, users: filepath.Join(t.TempDir(), "users"), held: map[string]quarantine.Item{}, cfg: config.Default()}
+	w := &world{t: t, clock: &clock{t: time.Now()}, users: filepath.Join(t.TempDir(), "users"), held: map[string]quarantine.Item{}, progress: "done", cfg: config.Default()}
 	for _, f := range change {
 		f(w.cfg)
 	}
@@ -174,6 +177,9 @@ func (w *world) did(a acts.Actor, act string, ids ...string) (acts.Receipt, erro
 	if w.fail != nil {
 		return acts.Receipt{}, w.fail
 	}
+	if w.earlier != nil {
+		return acts.Receipt{ID: act + "-" + strings.Join(ids, "."), Act: act, Mails: ids, At: w.clock.now(), Earlier: w.earlier}, nil
+	}
 	w.done = append(w.done, act+" "+strings.Join(ids, ",")+" by "+a.Name)
 	return acts.Receipt{ID: act + "-" + strings.Join(ids, "."), Act: act, Mails: ids, UndoUntil: w.clock.now().Add(time.Minute), Changed: true}, nil
 }
@@ -237,6 +243,42 @@ func (w *world) Preview(_ context.Context, _ acts.Actor, q acts.BulkQuery) (acts
 func (w *world) Bulk(_ context.Context, a acts.Actor, plan string) (acts.Receipt, error) {
 	act, ids, _ := strings.Cut(plan, "-")
 	return w.did(a, "bulk."+act, strings.Split(ids, ".")...)
+}
+
+func (w *world) Reviews(context.Context) ([]quarantine.Item, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var list []quarantine.Item
+	for _, i := range w.held {
+		if i.Review != nil {
+			list = append(list, i)
+		}
+	}
+	return list, nil
+}
+
+func (w *world) Progress(_ context.Context, _ acts.Actor, receipt string) (acts.Progress, error) {
+	return acts.Progress{ID: receipt, State: w.progress, Total: 120, Done: 50}, nil
+}
+
+// Asks: somebody asks for m3.
+func (w *world) Asks(ctx context.Context, a acts.Actor) ([]acts.Question, error) {
+	i, err := w.Show(ctx, a, "m3")
+	return []acts.Question{{Item: i, Asked: asked}}, err
+}
+
+var asked = []acts.Asked{{ID: "m3", By: "hanako@example.jp", Note: "an invoice", At: time.Unix(1_800_000_000, 0)}}
+
+func (w *world) Talk(_ context.Context, _ acts.Actor, id string) ([]acts.Asked, *acts.Answered, error) {
+	if id == "m3" {
+		return asked, nil, nil
+	}
+	return nil, nil, nil
+}
+
+func (w *world) Answer(_ context.Context, a acts.Actor, id, note string) error {
+	_, err := w.did(a, "answer", id, note)
+	return err
 }
 
 // Append keeps what the audit log is told.

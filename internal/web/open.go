@@ -134,5 +134,9 @@ func (s *Site) refuseLink(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	s.Counters.Refused.Add(1)
-	s.say(w, r, session.Session{}, code, key)
+	n, err := s.session(r, false)
+	if err != nil {
+		n = session.Session{} // the text is the same
+	}
+	s.say(w, r, n, code, key)
 }

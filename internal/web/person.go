@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"sekimori/internal/mail"
@@ -28,6 +29,8 @@ type listPage struct {
 	Next    string     // the cursor of the next page
 	Partial string
 	Reached time.Time // when set, the search has come so far; Next goes on
+	Looked  int       // with Reached: so many mails were looked at
+	Boxes   bool      // of a person: there are several addresses to choose from
 	Limited bool      // the session opens single mails only
 }
 
@@ -39,13 +42,18 @@ type mailPage struct {
 	View      *safe.View     // nil: not shown
 	FrameURL  string         // where its markup is
 	Offers    []string       // acts that the form may offer
+	Asked     []acts.Asked   // what was asked about it
+	Answer    *acts.Answered // what an administrator answered; nil: nothing
 }
 
 // donePage is what stands behind an act.
 type donePage struct {
-	Receipt acts.Receipt
-	Undo    bool // it can still be undone
-	Similar acts.Similar
+	Receipt  acts.Receipt
+	Earlier  *acts.Earlier // it had been done before
+	Mine     bool          // by the reader
+	Progress *acts.Progress
+	Undo     bool // it can still be undone
+	Similar  acts.Similar
 }
 
 // home is the person's list; without a session, the ways to it.
@@ -65,7 +73,7 @@ func (s *Site) home(w http.ResponseWriter, r *http.Request, n session.Session) {
 // listFor lists what a session opens, newest first.
 func (s *Site) listFor(r *http.Request, n session.Session) (listPage, error) {
 	ctx, a := r.Context(), s.actor(r, n)
-	list := listPage{Query: r.URL.Query(), Limited: !n.All}
+	list := listPage{Query: r.URL.Query(), Limited: !n.All, Boxes: len(a.Addresses) > 1}
 	if list.Limited {
 		for _, id := range n.Mails {
 			if i, err := s.visible(ctx, a, n, id); err == nil && i.Open() {
@@ -78,9 +86,9 @@ func (s *Site) listFor(r *http.Request, n session.Session) (listPage, error) {
 		return list, nil
 	}
 	p, err := s.o.Quarantine.ListFor(ctx, a.Addresses, quarantine.Query{
-		From: list.Query.Get("from"), Subject: list.Query.Get("subject"), Class: list.Query.Get("class"), Cursor: list.Query.Get("after"), Limit: pageSize,
+		ID: strings.TrimSpace(list.Query.Get("id")), Rcpt: list.Query.Get("rcpt"), From: list.Query.Get("from"), Subject: list.Query.Get("subject"), Class: list.Query.Get("class"), Cursor: list.Query.Get("after"), Limit: pageSize,
 	})
-	list.Items, list.Next, list.Partial, list.Reached = p.Items, p.Next, p.Partial, p.Reached
+	list.Items, list.Next, list.Partial, list.Reached, list.Looked = p.Items, p.Next, p.Partial, p.Reached, p.Looked
 	return list, err
 }
 
@@ -106,7 +114,7 @@ func (s *Site) mail(w http.ResponseWriter, r *http.Request, n session.Session) {
 		s.failed(w, r, n, err)
 		return
 	}
-	p := pageOf(r, a, i)
+	p := s.pageOf(r, a, i)
 	// A mail whose octets cannot be read can be decided about all the same.
 	if p.View, err = s.view(r, a, i.ID); err != nil {
 		s.o.Log.Info("a mail is shown without its body", "id", i.ID, "err", err)
@@ -114,8 +122,16 @@ func (s *Site) mail(w http.ResponseWriter, r *http.Request, n session.Session) {
 	s.page(w, r, n, http.StatusOK, "mail", p)
 }
 
-func pageOf(r *http.Request, a acts.Actor, i acts.Item) mailPage {
-	return mailPage{Item: i.Item, Mine: i.Mine, AdminOnly: i.AdminOnly, FrameURL: frameURL(r, i.ID), Offers: offers(a.Role, i)}
+func (s *Site) pageOf(r *http.Request, a acts.Actor, i acts.Item) mailPage {
+	p := mailPage{Item: i.Item, Mine: i.Mine, AdminOnly: i.AdminOnly, FrameURL: frameURL(r, i.ID), Offers: offers(a.Role, i)}
+	var err error
+	if p.Asked, p.Answer, err = s.o.Acts.Talk(r.Context(), a, i.ID); err != nil {
+		s.o.Log.Warn("what was asked about a mail cannot be read", "id", i.ID, "err", err)
+	}
+	if a.Role == acts.Admin && i.Undecided() && (len(p.Asked) > 0 || i.Review != nil) {
+		p.Offers = append(p.Offers, actAnswer)
+	}
+	return p
 }
 
 // actOnMail carries out what a person chose on the page of a mail.
@@ -134,7 +150,14 @@ func (s *Site) actOn(w http.ResponseWriter, r *http.Request, n session.Session, 
 		return
 	}
 	s.once(w, r, n, func(ctx context.Context) (string, error) {
-		receipt, err := s.onMail(ctx, a, id, act, r.PostForm.Get("note"))
+		note := r.PostForm.Get("note")
+		if act == actAnswer {
+			return "/admin/questions", s.o.Acts.Answer(ctx, a, id, cut(strings.TrimSpace(note), maxNote))
+		}
+		receipt, err := s.onMail(ctx, a, id, act, note)
+		if errors.Is(err, acts.ErrState) {
+			err = &decidedError{id, err}
+		}
 		return doneURL(n, receipt), err
 	})
 }
@@ -144,8 +167,15 @@ func doneURL(n session.Session, receipt acts.Receipt) string {
 	if n.Kind == session.Console {
 		at = "/admin/done/"
 	}
-	return at + url.PathEscape(receipt.ID)
+	at += url.PathEscape(receipt.ID)
+	if receipt.Earlier != nil {
+		at += "?" + again + "=1"
+	}
+	return at
 }
+
+// again says in the address of a result that it had been done before. The receipt of one's own act is the same both times.
+const again = "again"
 
 // actOnMails carries out what a person chose for the mails selected in the list, as one act that can be undone as one.
 func (s *Site) actOnMails(w http.ResponseWriter, r *http.Request, n session.Session) {
@@ -165,6 +195,9 @@ func (s *Site) actOnMails(w http.ResponseWriter, r *http.Request, n session.Sess
 
 func (s *Site) actOnAll(ctx context.Context, n session.Session, a acts.Actor, act string, ids []string) (string, error) {
 	plan, err := s.o.Acts.Preview(ctx, a, acts.BulkQuery{Act: act, IDs: ids})
+	if err == nil && plan.Count == 0 {
+		err = errNothing
+	}
 	if err != nil {
 		return "", err
 	}
@@ -183,7 +216,15 @@ func (s *Site) done(w http.ResponseWriter, r *http.Request, n session.Session) {
 		s.failed(w, r, n, err)
 		return
 	}
-	page := donePage{Receipt: receipt, Undo: !receipt.Undone && s.o.Now().Before(receipt.UndoUntil)}
+	page := donePage{Receipt: receipt, Undo: !receipt.Undone && s.o.Now().Before(receipt.UndoUntil), Earlier: receipt.Earlier}
+	if page.Earlier == nil && r.URL.Query().Get(again) != "" && !receipt.Undone {
+		page.Earlier, page.Mine = &acts.Earlier{State: stateAfter(receipt.Act), At: receipt.At}, true
+	}
+	if strings.HasPrefix(receipt.Act, "bulk.") {
+		if p, err := s.o.Acts.Progress(r.Context(), a, receipt.ID); err == nil {
+			page.Progress = &p
+		}
+	}
 	if n.Opens("") && len(receipt.Mails) == 1 && !receipt.Undone && (receipt.Act == "release" || receipt.Act == "delete") {
 		if page.Similar, err = s.o.Acts.Similar(r.Context(), a, receipt.Mails[0]); err != nil {
 			page.Similar = acts.Similar{} // an offer only

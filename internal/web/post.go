@@ -24,6 +24,7 @@ const (
 	actUndo    = "undo"
 	actSimilar = "similar" // the same for the other mails that are held for the same reason
 	actRun     = "run"
+	actAnswer  = "answer" // close a question with a note; the mail stays held
 )
 
 // maxNote bounds what a person writes to the administrator, in octets.
@@ -82,11 +83,16 @@ func (s *Site) noChoice(w http.ResponseWriter, r *http.Request, n session.Sessio
 
 // failed shows why something was not done, in the words for its cause. Unknown causes are logged, and not shown.
 func (s *Site) failed(w http.ResponseWriter, r *http.Request, n session.Session, err error) {
+	var decided *decidedError
+	if errors.As(err, &decided) && s.tooLate(w, r, n, decided) {
+		return
+	}
 	for _, c := range []struct {
 		err  error
 		code int
 		key  string
 	}{
+		{errNothing, http.StatusConflict, "web.error.nothing"},
 		{acts.ErrForbidden, http.StatusForbidden, "web.error.forbidden"},
 		{acts.ErrNotFound, http.StatusNotFound, "web.error.notfound"},
 		{quarantine.ErrNotFound, http.StatusNotFound, "web.error.notfound"},

@@ -32,21 +32,6 @@ func (s *Site) page(w http.ResponseWriter, r *http.Request, n session.Session, c
 	_, _ = w.Write(b.Bytes()) // the client has gone: nobody to tell
 }
 
-// message is a page with one text of the catalogue.
-type message struct {
-	Title, Key string
-	Alarm      bool
-}
-
-// say answers with a text instead of a page: what is wrong, and what to do.
-func (s *Site) say(w http.ResponseWriter, r *http.Request, n session.Session, code int, key string) {
-	m := message{Title: "web.error", Key: key, Alarm: true}
-	if code < 300 {
-		m = message{Title: "web.sentlist.title", Key: key}
-	}
-	s.page(w, r, n, code, "say", m)
-}
-
 func rate(n int, per time.Duration) config.Rate { return config.Rate{Count: n, Period: per} }
 
 // over charges a rate and, when it is exceeded, answers 429. A store that does not answer is no reason to let everything pass:

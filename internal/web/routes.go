@@ -81,6 +81,8 @@ func routes() []route {
 		{"GET /admin/mails/{id}/body", admin, (*Site).heldBody},
 		{"GET /admin/mails/{id}/frame", admin, (*Site).frame},
 		{"POST /admin/mails/{id}", actor, (*Site).actOnHeld},
+		{"GET /admin/questions", staff, (*Site).questions},
+		{"POST /admin/questions/{id}", actor, (*Site).actOnQuestion},
 		{"GET /admin/bulk", admin, (*Site).bulkForm},
 		{"POST /admin/bulk", admin, (*Site).preview},
 		{"POST /admin/bulk/{plan}", admin, (*Site).bulk},

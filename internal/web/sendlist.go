@@ -82,7 +82,7 @@ func (s *Site) back(r *http.Request) string {
 	return (&url.URL{Path: u.Path, RawQuery: u.RawQuery}).String()
 }
 
-var pagePath = regexp.MustCompile(`^/(allowed|settings|mail/[^/\\]+|done/[^/\\]+|admin/(mails|bulk|audit)?|admin/mails/[^/\\]+|admin/done/[^/\\]+)?$`)
+var pagePath = regexp.MustCompile(`^/(allowed|settings|mail/[^/\\]+|done/[^/\\]+|admin/(mails|questions|bulk|audit)?|admin/mails/[^/\\]+|admin/done/[^/\\]+)?$`)
 
 // signOut ends the session on all nodes. Who is signed out already is told the same.
 func (s *Site) signOut(w http.ResponseWriter, r *http.Request, n session.Session) {

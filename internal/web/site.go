@@ -32,6 +32,7 @@ type Links interface {
 type Quarantine interface {
 	List(ctx context.Context, q quarantine.Query) (quarantine.Page, error)
 	AskReview(ctx context.Context, id, note string) error
+	Reviews(ctx context.Context) ([]quarantine.Item, error)
 	ListFor(ctx context.Context, who []mail.Address, q quarantine.Query) (quarantine.Page, error)
 }
 
@@ -50,6 +51,10 @@ type Acts interface {
 	Similar(ctx context.Context, a acts.Actor, id string) (acts.Similar, error)
 	Preview(ctx context.Context, a acts.Actor, q acts.BulkQuery) (acts.Plan, error)
 	Bulk(ctx context.Context, a acts.Actor, plan string) (acts.Receipt, error)
+	Progress(ctx context.Context, a acts.Actor, receipt string) (acts.Progress, error)
+	Asks(ctx context.Context, a acts.Actor) ([]acts.Question, error)
+	Talk(ctx context.Context, a acts.Actor, id string) ([]acts.Asked, *acts.Answered, error)
+	Answer(ctx context.Context, a acts.Actor, id, note string) error
 }
 
 // AuditLog keeps who did what; audit.Log does.

@@ -45,6 +45,44 @@ type Status struct {
 	Warnings func() []Warning // sorted
 	Off      func() []string  // checks that do not run, "NAME: why"
 	Backends func() []Backend
+	Usage    func() []Usage // of the quarantine; nil: not known
+}
+
+// Usage is how much of a quota is used, in octets.
+type Usage struct {
+	Domain     string // "": the whole quarantine
+	Used, Most int64
+}
+
+// nearly is the share of a quota, in percent, from which on it is said that it is nearly used up.
+const nearly = 80
+
+// shownUsage is a Usage in words: State is a text, "status.usage.…".
+type shownUsage struct {
+	Usage
+	Percent int64
+	State   string
+}
+
+func (s *Status) usage() []shownUsage {
+	if s.Usage == nil {
+		return nil
+	}
+	var list []shownUsage
+	for _, u := range s.Usage() {
+		if u.Most <= 0 {
+			continue
+		}
+		v := shownUsage{Usage: u, Percent: u.Used * 100 / u.Most, State: "status.usage.ok"}
+		switch {
+		case v.Percent >= 100:
+			v.State = "status.usage.full"
+		case v.Percent >= nearly:
+			v.State = "status.usage.near"
+		}
+		list = append(list, v)
+	}
+	return list
 }
 
 // shown is the page of one request, all in words.
@@ -135,6 +173,14 @@ func (s *Status) rows(p *shown) []row {
 	}
 	if n.Pending > 0 {
 		rows = append(rows, row{p.T("pending"), fmt.Sprint(n.Pending)})
+	}
+	for _, u := range s.usage() {
+		name := p.T("usage")
+		if u.Domain != "" {
+			name = p.T("usage") + " (" + u.Domain + ")"
+		}
+		rows = append(rows, row{name, text.Fill(u.State, p.Lang, mail.Evidence{Key: "used", Value: text.Size(u.Used)},
+			mail.Evidence{Key: "most", Value: text.Size(u.Most)}, mail.Evidence{Key: "percent", Value: fmt.Sprint(u.Percent)})})
 	}
 	return append(rows, row{p.T("listen"), strings.Join(s.Listen(), ", ")}, row{p.T("since"), s.Since.Format("2006-01-02 15:04 MST")},
 		row{p.T("host"), s.Hostname}, row{p.T("version"), s.Version})

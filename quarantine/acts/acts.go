@@ -52,15 +52,24 @@ type How struct {
 type Receipt struct {
 	ID        string
 	Act       string // release | delete | report-spam | ask | bulk.release | bulk.delete
+	Left      int    // of a bulk act: so many of those that were selected are not in its plan, because they are decided or dangerous
 	Mails     []string
 	Rcpts     []mail.Address // for whom, of one mail
 	At        time.Time
 	UndoUntil time.Time          // zero: it cannot be undone
 	Undone    bool               // it was
 	Changed   bool               // false: it had been done before
+	Earlier   *Earlier           // who had done it, when Changed is false
 	Allowed   []reputation.Allow // permissions that were made
 	Learned   string             // ham | spam | "": nothing
 	NotDone   []string           // what could not be done beside the act itself ("learning: …"), in English
+}
+
+// Earlier is what had been done with a mail before an act that therefore changed nothing.
+type Earlier struct {
+	State string    // of the mail, quarantine.State…
+	By    string    // "" when it is not known
+	At    time.Time // when the state was asked for
 }
 
 // Similar mails are held for the same person for the same reason as another.

@@ -326,10 +326,66 @@ func TestAsk(t *testing.T) {
 			t.Errorf("%+v", list)
 		}
 		wantErr(t, "nobody asked", g.Answer(ctx, role(Admin), "v1", ""), ErrNotFound)
-		if err := g.Answer(ctx, role(Admin), "v2", "it is a virus"); err != nil || g.states(t, "v2") != "held held" {
+		wantErr(t, "a person answers", g.Answer(ctx, sato, "v2", ""), ErrForbidden)
+		if err := g.Answer(ctx, role(Admin), "v2", "it is a\nvirus\u202E"); err != nil || g.states(t, "v2") != "held held" {
 			t.Error(err)
+		}
+		if list := must(g.Asks(ctx, role(Helpdesk)))(t); len(list) != 0 {
+			t.Errorf("answered, and still asked: %+v", list)
+		}
+		if _, said, err := g.Talk(ctx, sato, "v2"); err != nil || said == nil || said.Note != "it is a virus" || said.By != "admin1" {
+			t.Errorf("the answer: %+v %v", said, err)
+		}
+		_, _, err = g.Talk(ctx, person("other@example.jp"), "v2")
+		wantErr(t, "another's talk", err, ErrNotFound)
+		must(g.Ask(ctx, sato, "v2", "really?"))(t)
+		must(g.Ask(ctx, person("ito@example.jp"), "v2", ""))(t)
+		mine, said, err := g.Talk(ctx, sato, "v2")
+		all, _, _ := g.Talk(ctx, role(Auditor), "v2")
+		if err != nil || said != nil || len(mine) != 1 || mine[0].By != sato.Name || len(all) != 2 {
+			t.Errorf("asked again: %+v %+v %+v %v", mine, all, said, err)
+		}
+		deleted := must(g.Delete(ctx, role(Admin), "v2", nil))(t)
+		if list := must(g.Asks(ctx, role(Admin)))(t); len(list) != 0 {
+			t.Errorf("decided, and still asked: %+v", list)
+		}
+		must(g.Undo(ctx, role(Admin), deleted.ID))(t)
+		if list := must(g.Asks(ctx, role(Admin)))(t); len(list) != 1 {
+			t.Errorf("undone, and no longer asked: %+v", list)
 		}
 		_, err = g.Ask(ctx, sato, "v1", "")
 		wantErr(t, "what is released", err, ErrState)
+	})
+}
+
+// Who does what another has done before learns who it was and when, and cannot undo it.
+func TestDoneByAnother(t *testing.T) {
+	everywhere(t, func(t *testing.T, g *rig) {
+		ctx, shared := t.Context(), addr("sales@example.jp")
+		one, two := person("sato@example.jp"), person("ito@example.jp")
+		one.Addresses, two.Addresses = append(one.Addresses, shared), append(two.Addresses, shared)
+		g.hold(t, "m1", func(h *quarantine.Held) { h.Rcpts = []mail.Address{shared} })
+		first := must(g.Release(ctx, one, "m1", nil, How{}))(t)
+		g.clock.add(time.Second)
+		r := must(g.Release(ctx, two, "m1", nil, How{}))(t)
+		if r.ID == "" || r.ID == first.ID || r.Changed || r.Earlier == nil || r.Earlier.By != one.Name || !r.Earlier.At.Equal(first.At) || r.Earlier.State != quarantine.StateReleasing {
+			t.Fatalf("%+v %+v", r, r.Earlier)
+		}
+		if kept := must(g.Receipt(ctx, two, r.ID))(t); kept.Earlier == nil || kept.Earlier.By != one.Name || !kept.UndoUntil.IsZero() {
+			t.Errorf("kept: %+v", kept)
+		}
+		_, err := g.Undo(ctx, two, r.ID)
+		wantErr(t, "undoing what another did", err, ErrState)
+		_, err = g.Receipt(ctx, one, r.ID)
+		wantErr(t, "another's receipt", err, ErrNotFound)
+		own := must(g.Release(ctx, one, "m1", nil, How{}))(t)
+		if own.ID != first.ID || own.Changed || own.Earlier == nil || own.UndoUntil != first.UndoUntil {
+			t.Errorf("one's own act again: %+v", own)
+		}
+		_, err = g.Delete(ctx, two, "m1", nil)
+		wantErr(t, "deleting what is released", err, ErrState)
+		if strings.Count(g.logged(t, "m1"), "release:") != 1 {
+			t.Errorf("audit log: %s", g.logged(t, "m1"))
+		}
 	})
 }

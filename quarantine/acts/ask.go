@@ -14,6 +14,7 @@ import (
 	"sekimori/internal/mail"
 	"sekimori/internal/store"
 	"sekimori/internal/text"
+	"sekimori/quarantine"
 )
 
 const (
@@ -24,7 +25,12 @@ const (
 	asksMost  = 20           // persons who ask for one mail
 )
 
+// AsksPage is how many questions Asks returns at most.
+const AsksPage = 50
+
 func askKey(id string) string { return "ask:{" + id + "}" }
+
+func answerKey(id string) string { return "ask:{" + id + "}:a" }
 
 // Asked is somebody's wish that an administrator look at a mail.
 type Asked struct {
@@ -72,6 +78,7 @@ func (s *Service) Ask(ctx context.Context, a Actor, id, note string) (Receipt, e
 	}
 	score := store.Z{Score: float64(now.UnixMilli()), Member: id}
 	pipe := s.o.Client.Pipeline()
+	pipe.Del(ctx, answerKey(id))
 	pipe.HSet(ctx, askKey(id), strings.ToLower(a.Name), b)
 	pipe.PExpireAt(ctx, askKey(id), i.Until.Add(24*time.Hour))
 	pipe.ZAddNX(ctx, asksIndex, score)
@@ -86,54 +93,100 @@ func (s *Service) Ask(ctx context.Context, a Actor, id, note string) (Receipt, e
 	return k.Receipt, s.saveReceipt(ctx, k)
 }
 
+// Answered is what an administrator told those who asked for a mail that stays held.
+type Answered struct {
+	By   string    `json:"by"`
+	At   time.Time `json:"at"`
+	Note string    `json:"note,omitempty"`
+}
+
 // Question is a mail for which somebody asks, with all who do.
 type Question struct {
 	Item
 	Asked []Asked // oldest first
 }
 
-// Asks returns the mails for which an administrator is asked, oldest question first. Those that are decided are left out.
+// Asks returns the mails for which an administrator is asked, oldest question first, at most 50. Those that are decided are left out.
 func (s *Service) Asks(ctx context.Context, a Actor) ([]Question, error) {
-	if a.Role == Person || !a.can(actSee) {
+	if !a.answers() {
 		return nil, fmt.Errorf("%w: role %q does not answer questions", ErrForbidden, a.Role)
 	}
 	ids, err := s.o.Client.ZRange(ctx, asksIndex, 0, 999).Result()
 	if err != nil {
 		return nil, fmt.Errorf("acts: %w", err)
 	}
-	return s.questions(ctx, a, ids)
+	return s.questions(ctx, a, ids, AsksPage)
 }
 
-func (s *Service) questions(ctx context.Context, a Actor, ids []string) ([]Question, error) {
+// answers reports whether somebody may see what people ask.
+func (a *Actor) answers() bool { return a.Role != Person && a.can(actSee) }
+
+// Talk returns what was asked about a mail and, when it was answered, the answer (nil: none). A person sees his own questions.
+func (s *Service) Talk(ctx context.Context, a Actor, id string) ([]Asked, *Answered, error) {
+	if _, err := s.Show(ctx, a, id); err != nil {
+		return nil, nil, err
+	}
+	pipe := s.o.Client.Pipeline()
+	fields, said := pipe.HGetAll(ctx, askKey(id)), pipe.Get(ctx, answerKey(id))
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, store.Nil) {
+		return nil, nil, fmt.Errorf("acts: %w", err)
+	}
+	asked := readAsked(fields.Val())
+	if a.Role == Person {
+		asked = slices.DeleteFunc(asked, func(q Asked) bool { return !strings.EqualFold(q.By, a.Name) })
+	}
+	var answer *Answered
+	if b, err := said.Bytes(); err == nil && json.Unmarshal(b, &answer) != nil {
+		answer = nil
+	}
+	return asked, answer, nil
+}
+
+func readAsked(fields map[string]string) []Asked {
+	var list []Asked
+	for _, v := range fields {
+		var asked Asked
+		if json.Unmarshal([]byte(v), &asked) == nil {
+			list = append(list, asked)
+		}
+	}
+	slices.SortFunc(list, func(a, b Asked) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.By, b.By)) })
+	return list
+}
+
+func (s *Service) questions(ctx context.Context, a Actor, ids []string, most int) ([]Question, error) {
 	var list []Question
 	for _, id := range ids {
+		if len(list) == most {
+			break
+		}
 		i, err := s.Show(ctx, a, id)
-		if errors.Is(err, ErrNotFound) || err == nil && !i.Open() {
+		switch {
+		case errors.Is(err, ErrNotFound), err == nil && s.over(&i):
 			s.forgetAsk(ctx, id)
 			continue
-		}
-		if err != nil {
+		case err != nil:
 			return list, err
+		case !i.Undecided():
+			continue // decided, and it may be undone yet
 		}
 		fields, err := s.o.Client.HGetAll(ctx, askKey(id)).Result()
 		if err != nil {
 			return list, fmt.Errorf("acts: %w", err)
 		}
-		q := Question{Item: i}
-		for _, v := range fields {
-			var asked Asked
-			if json.Unmarshal([]byte(v), &asked) == nil {
-				q.Asked = append(q.Asked, asked)
-			}
-		}
+		q := Question{Item: i, Asked: readAsked(fields)}
 		if len(q.Asked) == 0 {
 			s.forgetAsk(ctx, id)
 			continue
 		}
-		slices.SortFunc(q.Asked, func(a, b Asked) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.By, b.By)) })
 		list = append(list, q)
 	}
 	return list, nil
+}
+
+// over reports whether a mail is decided for everybody and can no longer be undone.
+func (s *Service) over(i *Item) bool {
+	return !i.Open() && !slices.ContainsFunc(i.States, func(st quarantine.RcptState) bool { return s.now().Sub(st.At) < deletedFor })
 }
 
 // forgetAsk takes a mail out of the lists; an error leaves it there for the next look.
@@ -147,7 +200,8 @@ func (s *Service) forgetAsk(ctx context.Context, id string) {
 	}
 }
 
-// Answer takes a question away without deciding about the mail. Releasing or deleting it does so by itself.
+// Answer closes a question, or the request of a refused sender, without deciding about the mail: it stays held. Those who asked read
+// the note at the mail; the sender is told nothing. Releasing or deleting a mail closes its question by itself.
 func (s *Service) Answer(ctx context.Context, a Actor, id, note string) error {
 	if a.Role != Admin {
 		return fmt.Errorf("%w: only an administrator answers", ErrForbidden)
@@ -156,14 +210,29 @@ func (s *Service) Answer(ctx context.Context, a Actor, id, note string) error {
 	if err != nil {
 		return fmt.Errorf("acts: %w", err)
 	}
-	if n == 0 {
-		return fmt.Errorf("%w: nobody asked for %s", ErrNotFound, id)
-	}
-	if err := s.audit(ctx, a, actAnswer, []string{id}, nil, cleanNote(note)); err != nil {
+	i, err := s.Show(ctx, a, id)
+	if err != nil {
 		return err
 	}
-	s.forgetAsk(ctx, id)
-	return nil
+	if !i.Undecided() || n == 0 && i.Review == nil {
+		return fmt.Errorf("%w: nobody asks for %s", ErrNotFound, id)
+	}
+	now := s.now()
+	answer := Answered{By: a.Name, At: now, Note: cleanNote(note)}
+	if err := s.audit(ctx, a, actAnswer, []string{id}, nil, answer.Note); err != nil {
+		return err
+	}
+	if n > 0 {
+		b, err := json.Marshal(answer)
+		if err != nil {
+			return fmt.Errorf("acts: %w", err)
+		}
+		if err := s.o.Client.Set(ctx, answerKey(id), b, max(time.Minute, i.Until.Add(24*time.Hour).Sub(now))).Err(); err != nil {
+			return fmt.Errorf("acts: %w", err)
+		}
+		s.forgetAsk(ctx, id)
+	}
+	return translate(s.o.Keeper.CloseReview(ctx, id))
 }
 
 // TellAsked calls tell with the questions of which the administrators have not been told, at most once in quiet over all hosts.
@@ -177,7 +246,7 @@ func (s *Service) TellAsked(ctx context.Context, quiet time.Duration, tell func(
 	if err != nil || !mine {
 		return err
 	}
-	list, err := s.questions(ctx, Actor{Name: "sekimori", Role: Admin}, ids)
+	list, err := s.questions(ctx, Actor{Name: "sekimori", Role: Admin}, ids, len(ids))
 	if err == nil && len(list) > 0 {
 		err = tell(list)
 	}

@@ -66,7 +66,7 @@ func (s *Service) Bulk(ctx context.Context, a Actor, planID string) (Receipt, er
 	}
 	now := s.now()
 	j := &job{Act: p.Query.Act, IDs: p.IDs, Actor: a, At: now}
-	k := &kept{Receipt: Receipt{ID: strings.Replace(planID, "plan-", "bulk-", 1), Act: bulkPrefix + j.Act, At: now, Changed: true}, By: a.identity(), Job: j}
+	k := &kept{Receipt: Receipt{ID: strings.Replace(planID, "plan-", "bulk-", 1), Act: bulkPrefix + j.Act, At: now, Changed: true, Left: p.Left}, By: a.identity(), Job: j}
 	k.UndoUntil = now.Add(deletedFor)
 	if undo := s.o.Policy().Undo; j.Act == actRelease {
 		k.UndoUntil = time.Time{}

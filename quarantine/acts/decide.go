@@ -81,10 +81,8 @@ func (s *Service) now() time.Time { return s.o.Now().UTC().Truncate(time.Millise
 // carryOut writes the act down and changes the state. done is false when that was the state already; k is then the receipt of the
 // act that made it so, if there is one.
 func (s *Service) carryOut(ctx context.Context, a Actor, k *kept, d quarantine.Decision, detail string) (done bool, err error) {
-	if earlier := s.doneAlready(ctx, a, k, d.Delete); earlier != nil {
-		k.Receipt = earlier.Receipt
-		k.Changed = false
-		return false, nil
+	if done, err := s.doneAlready(ctx, a, k, d.Delete); done || err != nil {
+		return false, err
 	}
 	if err := s.audit(ctx, a, k.Act, k.Mails, k.Rcpts, detail); err != nil {
 		return false, err
@@ -106,16 +104,32 @@ func (s *Service) carryOut(ctx context.Context, a Actor, k *kept, d quarantine.D
 	return k.Changed, nil
 }
 
-// doneAlready returns what is kept of the act that has brought every recipient where this one would.
-func (s *Service) doneAlready(ctx context.Context, a Actor, k *kept, deleted bool) *kept {
+// doneAlready reports whether every recipient is where this act would bring him. Then k is the receipt of the act that did it when it
+// was the actor's own, which can be undone with it, and else a receipt that only says who did it and when.
+func (s *Service) doneAlready(ctx context.Context, a Actor, k *kept, deleted bool) (bool, error) {
 	i, err := s.o.Keeper.Show(ctx, k.Mail)
 	if err != nil {
-		return nil
+		return false, nil // the act says so itself
 	}
+	first := decided(&i, k.Rcpts, deleted)
+	if first == nil {
+		return false, nil
+	}
+	was := &Earlier{State: first.State, By: first.By, At: first.At}
+	if earlier, err := s.receipt(ctx, a, receiptID(k.Act, k.Mail, first.At, first.By)); err == nil {
+		k.Receipt, k.Changed, k.Earlier = earlier.Receipt, false, was
+		return true, nil
+	}
+	k.ID, k.At, k.Changed, k.Earlier = receiptID("again "+k.Act, k.Mail, first.At, a.identity()), first.At, false, was
+	return true, s.saveReceipt(ctx, k)
+}
+
+// decided returns the state of the first of rcpts when all of them are released, or deleted; nil when one is not.
+func decided(i *quarantine.Item, rcpts []mail.Address, deleted bool) *quarantine.RcptState {
 	var first *quarantine.RcptState
 	for n := range i.States {
 		st := &i.States[n]
-		if !contains(k.Rcpts, st.Rcpt) {
+		if !contains(rcpts, st.Rcpt) {
 			continue
 		}
 		is := st.State == quarantine.StateReleasing || st.State == quarantine.StateReleased
@@ -129,14 +143,7 @@ func (s *Service) doneAlready(ctx context.Context, a Actor, k *kept, deleted boo
 			first = st
 		}
 	}
-	if first == nil {
-		return nil
-	}
-	earlier, err := s.receipt(ctx, a, receiptID(k.Act, k.Mail, first.At, first.By))
-	if err != nil {
-		return &kept{Receipt: Receipt{Act: k.Act, Mails: k.Mails, Rcpts: k.Rcpts, At: first.At}}
-	}
-	return earlier
+	return first
 }
 
 func contains(list []mail.Address, r mail.Address) bool {

@@ -26,8 +26,9 @@ const (
 // storedPlan is a plan with the mails that it names.
 type storedPlan struct {
 	Plan
-	IDs []string
-	By  string
+	IDs  []string
+	By   string
+	Left int // selected, and not in IDs
 }
 
 func (q *BulkQuery) check(a Actor) error {
@@ -60,6 +61,7 @@ func (s *Service) Preview(ctx context.Context, a Actor, q BulkQuery) (Plan, erro
 		return Plan{}, err
 	}
 	p.topSenders()
+	p.Left = max(0, len(q.IDs)-len(p.IDs))
 	p.Query.IDs = nil // they stand in the plan's own list
 	p.ID = "plan-" + s.o.NewID()
 	b, err := json.Marshal(p)

@@ -83,7 +83,7 @@ func Desk(lang string) View { return View{Name: "desk", Width: 1280, Height: 900
 
 // Phone is a small one.
 func Phone(lang string) View {
-	return View{Name: "phone", Width: 375, Height: 740, Phone: true, Lang: lang}
+	return View{Name: "phone", Width: 390, Height: 844, Phone: true, Lang: lang}
 }
 
 // Tab is one tab with cookies of its own. Not safe for concurrent use.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/url"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"sekimori/internal/mail"
 	"sekimori/internal/text"
 	"sekimori/quarantine"
+	"sekimori/quarantine/acts"
 )
 
 // words are the functions of one language's templates.
@@ -24,7 +26,8 @@ func (l words) funcs() template.FuncMap {
 		"t": l.t, "has": l.has, "moment": l.moment, "day": l.day, "iso": iso, "size": text.Size, "row": l.row, "classes": l.classes, "className": l.class,
 		"explain": l.explain, "without": l.without, "report": l.report, "reveal": reveal, "asset": assetURL, "link": link, "get": get, "left": left,
 		"path": url.PathEscape, "join": strings.Join, "counts": counts, "stateWord": l.state, "actWord": l.act, "roleWord": l.role, "addresses": addresses,
-		"starts": strings.HasPrefix, "soon": soon, "isZero": time.Time.IsZero,
+		"starts": strings.HasPrefix, "soon": soon, "who": l.who, "momentOr": l.momentOr, "total": total, "decided": decided, "revealLong": revealLong, "plus": plus, "with2": within,
+		"isZero": time.Time.IsZero,
 	}
 }
 
@@ -66,9 +69,56 @@ func orElse(s, other string) string {
 	return s
 }
 
+// who names somebody who did something.
+func (l words) who(by string) string {
+	if by == "" {
+		return text.Fill("page.somebody", l.lang)
+	}
+	return text.Reveal(by, 100)
+}
+
+// momentOr is a moment, or nothing where there is none.
+func (l words) momentOr(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return l.moment(t)
+}
+
+// total is of how many mails an act was.
+func total(p *acts.Progress, r acts.Receipt) int {
+	if p != nil {
+		return p.Total
+	}
+	return len(r.Mails)
+}
+
+// decided is the first state among the recipients of mine, or of all, in which somebody has decided; nil when there is none.
+func decided(i quarantine.Item, mine []mail.Address) *quarantine.RcptState {
+	for _, st := range i.States {
+		if st.State != quarantine.StateHeld && (len(mine) == 0 || slices.Contains(mine, st.Rcpt)) {
+			return &st
+		}
+	}
+	return nil
+}
+
+func plus(more bool) string {
+	if more {
+		return ".more"
+	}
+	return ""
+}
+
+// within is the page around a part of it.
+func within(p page, part any) page { return page{p.Frame, part} }
+
 func iso(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func reveal(s string) string { return text.Reveal(s, 300) }
+
+// revealLong is for what somebody wrote in a field of a form.
+func revealLong(s string) string { return text.Reveal(s, 600) }
 
 // left is how many whole seconds are left until t.
 func left(now, t time.Time) int { return max(0, int(t.Sub(now).Seconds())) }

@@ -31,6 +31,8 @@ type (
 		Next    string
 		Partial string
 		Reached time.Time
+		Looked  int
+		Boxes   bool
 		Limited bool
 	}
 	mailBody struct {
@@ -40,11 +42,31 @@ type (
 		View      *safe.View
 		FrameURL  string
 		Offers    []string
+		Asked     []acts.Asked
+		Answer    *acts.Answered
 	}
 	doneBody struct {
-		Receipt acts.Receipt
-		Undo    bool
-		Similar acts.Similar
+		Receipt  acts.Receipt
+		Earlier  *acts.Earlier
+		Mine     bool
+		Progress *acts.Progress
+		Undo     bool
+		Similar  acts.Similar
+	}
+	questionBody struct {
+		Item   quarantine.Item
+		Asked  []acts.Asked
+		Offers []string
+		Danger bool
+	}
+	questionsBody struct {
+		Asks, Reviews         []questionBody
+		MoreAsks, MoreReviews bool
+	}
+	usageBody struct {
+		Domain              string
+		Used, Most, Percent int64
+		State               string
 	}
 	auditBody struct {
 		Entries []audit.Entry
@@ -59,7 +81,9 @@ type (
 	allowedBody struct{ Allows []reputation.Allow }
 	sayBody     struct {
 		Title, Key string
-		Alarm      bool
+		Alarm, Way bool
+		Who        string
+		When       time.Time
 	}
 	waysBody struct {
 		SSO              string
@@ -76,6 +100,10 @@ type (
 		Queued, Held int
 		Listen       []string
 		Since        string
+		Usage        []usageBody
+
+		Asks, Reviews int
+		More          bool
 	}
 )
 
@@ -127,6 +155,12 @@ func bodies() map[string][]any {
 	bulk := acts.Receipt{ID: "r2", Act: "bulk.delete", Mails: []string{"m1", "m2"}, Changed: true, UndoUntil: now.Add(2 * time.Hour)}
 	undone, again := receipt, receipt
 	undone.Undone, again.Changed = true, false
+	bulk.Left = 3
+	asked := []acts.Asked{{By: "yamada.taro@example.co.jp", Note: "取引先からの見積書です。\u202e", At: now}, {By: "sato@example.co.jp", At: now}}
+	refused := item("m6", "refused", "", "a@b.test", "御見積の件")
+	refused.Review = &quarantine.Review{At: now, Note: "<b>お約束の見積書です。</b>\nご確認ください。"}
+	releasing := items()[0]
+	releasing.States = []quarantine.RcptState{{Rcpt: addr("yamada.taro@example.co.jp"), State: quarantine.StateReleasing, By: "sato@example.co.jp", At: now}}
 	open := []string{"release", "allow", "delete", "spam", "ask"}
 	over := item("m5", "spam", "", "a@b.test", "x")
 	over.States[0].State = quarantine.StateReleased
@@ -134,25 +168,29 @@ func bodies() map[string][]any {
 		"list": {
 			listBody{Items: items(), Query: url.Values{"from": {"card"}}, Next: "1.m2"},
 			listBody{Query: url.Values{}},
-			listBody{Query: url.Values{"subject": {"x"}}, Partial: "down", Reached: now, Next: "1.x"},
+			listBody{Query: url.Values{"subject": {"x"}}, Partial: "down", Reached: now, Next: "1.x", Looked: 5000, Boxes: true},
 			listBody{Items: items()[:1], Limited: true},
 		},
-		"mail":     {mailBody{Item: items()[0], View: view(), FrameURL: "/mail/m1/body", Offers: open}, mailBody{Item: items()[2], AdminOnly: true, Offers: open[2:]}, mailBody{Item: over}},
-		"done":     {doneBody{Receipt: receipt, Undo: true, Similar: acts.Similar{IDs: []string{"m2"}, From: "a@b.test", Reason: "sender-and-rule"}}, doneBody{Receipt: bulk, Undo: true}, doneBody{Receipt: undone}, doneBody{Receipt: again}},
+		"mail":     {mailBody{Item: items()[0], View: view(), FrameURL: "/mail/m1/body", Offers: open}, mailBody{Item: items()[2], AdminOnly: true, Offers: open[2:]}, mailBody{Item: over}, mailBody{Item: releasing, Offers: open, Asked: asked[:1], Answer: &acts.Answered{By: "hanako", At: now, Note: "送付元に確認しましたが、送っていないとのことです。"}}},
+		"done":     {doneBody{Receipt: receipt, Undo: true, Similar: acts.Similar{IDs: []string{"m2"}, From: "a@b.test", Reason: "sender-and-rule"}}, doneBody{Receipt: bulk, Undo: true, Progress: &acts.Progress{State: "running", Total: 1200, Done: 350}}, doneBody{Receipt: undone}, doneBody{Receipt: again, Earlier: &acts.Earlier{State: "released", By: "sato@example.co.jp", At: now}}, doneBody{Receipt: again, Mine: true, Earlier: &acts.Earlier{State: "deleted", At: now}}, doneBody{Receipt: bulk, Progress: &acts.Progress{State: "done", Total: 2, Failed: 1, Errors: map[string]string{"m1": "x"}}}},
 		"welcome":  {nil, waysBody{SSO: "/oidc"}},
 		"sign-in":  {waysBody{SSO: "/admin/oidc", Password: true, Failed: true}},
-		"say":      {sayBody{Title: "done.title", Key: "list.partial", Alarm: true}},
+		"say":      {sayBody{Title: "web.error", Key: "web.error.expired", Alarm: true, Way: true}, sayBody{Title: "web.error", Key: "web.error.state.deleted", Alarm: true, Who: "sato@example.co.jp", When: now}},
 		"allowed":  {allowedBody{}, allowedBody{[]reputation.Allow{{ID: "a1", Domain: "example.org", Expires: now}, {ID: "a2", Address: "x@y.test", Host: "y.test", Expires: now}, {ID: "a3", Address: "z@y.test", SPF: "y.test", Expires: now}}}},
 		"settings": {settingsBody{}, settingsBody{Schedule: "weekly", Times: "mon 08:00", Lang: "ja", Acts: []string{"when:daily", "when:", "lang:en", "lang:"}}, settingsBody{Schedule: "off"}},
 		"search":   {listBody{Items: items(), Query: url.Values{"all": {"1"}}, Next: "1.m2"}, listBody{Partial: "down"}},
-		"bulk":     {listBody{}},
+		"questions": {
+			questionsBody{Asks: []questionBody{{Item: items()[2], Asked: asked, Offers: []string{"release", "delete", "answer"}, Danger: true}, {Item: items()[0], Asked: asked[:1]}}, Reviews: []questionBody{{Item: refused, Offers: []string{"release"}}}, MoreAsks: true, MoreReviews: true},
+			questionsBody{},
+		},
+		"bulk": {listBody{}},
 		"plan": {acts.Plan{
 			ID: "p1", Query: acts.BulkQuery{Act: "release"}, Count: 2, Octets: 90_000, Classes: map[string]int{"spam": 2}, Senders: map[string]int{"a@b.test": 2}, Dangers: 1, More: true,
 			Samples: []acts.Sample{{ID: "m1", From: "a@b.test", Subject: "<b>", Rcpts: []string{"t@example.jp"}, Time: now}},
 		}, acts.Plan{Query: acts.BulkQuery{Act: "delete"}}},
-		"held":     {mailBody{Item: items()[1], View: view(), FrameURL: "/admin/mails/m2/frame", Offers: []string{"release", "delete", "spam"}}, mailBody{Item: items()[2], Offers: []string{"release", "ask"}}},
+		"held":     {mailBody{Item: items()[1], View: view(), FrameURL: "/admin/mails/m2/frame", Offers: []string{"release", "delete", "spam", "answer"}, Asked: asked}, mailBody{Item: refused}, mailBody{Item: items()[2], Offers: []string{"release", "ask"}}},
 		"audit":    {auditBody{Entries: []audit.Entry{{Time: now, Actor: "hanako", Role: "admin", Act: "release", IDs: []string{"m1"}, Rcpts: []string{"t@example.jp"}, Peer: netip.MustParseAddr("192.0.2.1"), Via: "web", Detail: "<x>"}}, Next: "n"}, auditBody{}},
-		"overview": {overviewBody{Status: hostBody{"mx.test", "1"}, Report: healthBody{"ready", []string{"geoip: <off>"}}, Held: -1}, overviewBody{Report: healthBody{Status: "spool full"}, Held: 4}},
+		"overview": {overviewBody{Status: hostBody{"mx.test", "1"}, Report: healthBody{"ready", []string{"geoip: <off>"}}, Held: -1}, overviewBody{Report: healthBody{Status: "spool full"}, Held: 4, Asks: 50, Reviews: 2, More: true, Usage: []usageBody{{"", 1e9, 2e9, 50, "status.usage.ok"}, {"example.jp", 85e6, 1e8, 85, "status.usage.near"}, {"example.com", 1e8, 1e8, 100, "status.usage.full"}}}, overviewBody{Report: healthBody{Status: "ready"}, Asks: -1}},
 	}
 }
 
@@ -172,7 +210,7 @@ func frame(lang text.Lang, name string, role string) Frame {
 
 func roleOf(name string) string {
 	switch name {
-	case "search", "bulk", "plan", "held", "audit", "overview", "sign-in":
+	case "questions", "search", "bulk", "plan", "held", "audit", "overview", "sign-in":
 		return "admin"
 	}
 	return "person"
@@ -189,7 +227,7 @@ func TestEveryPage(t *testing.T) {
 		for _, lang := range []text.Lang{text.Ja, text.En} {
 			for n, body := range list {
 				roles := []string{roleOf(name)}
-				if name == "search" || name == "held" {
+				if name == "search" || name == "held" || name == "questions" {
 					roles = append(roles, "helpdesk", "auditor")
 				}
 				for _, role := range roles {
