@@ -28,7 +28,7 @@ var bayesSpec = Spec{
 		{Name: "BAYES_TEMPERROR", Score: 0},
 	},
 	Facts: []mail.Fact{
-		{Name: "bayes.class", Type: mail.String, Stage: mail.Data},
+		{Name: "bayes.class", Type: mail.String, Stage: mail.Data, Values: []string{"spam", "ham", "unsure"}},
 		{Name: "bayes.probability", Type: mail.Float, Stage: mail.Data},
 		{Name: "bayes.z", Type: mail.Float, Stage: mail.Data},
 	},

@@ -37,8 +37,11 @@ var dkimSpec = Spec{
 		{Name: "DKIM_PUBLIC_SUFFIX", Score: 2},
 	},
 	Facts: []mail.Fact{
-		{Name: "dkim.result", Type: mail.String, Stage: mail.Data},
+		{Name: "dkim.result", Type: mail.String, Stage: mail.Data, Values: []string{"pass", "temperror", "policy", "fail", "permerror", "none"}},
 		{Name: "dkim.domains", Type: mail.Strings, Stage: mail.Data},
+		{Name: "dkim.failed", Type: mail.Strings, Stage: mail.Data},
+		{Name: "dkim.selectors", Type: mail.Strings, Stage: mail.Data},
+		{Name: "dkim.algorithms", Type: mail.Strings, Stage: mail.Data},
 		{Name: "dkim.signatures", Type: mail.Int, Stage: mail.Data},
 	},
 	New: newDKIM,

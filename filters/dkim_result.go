@@ -56,12 +56,32 @@ func (m *dkimMail) result(answers []dkimAnswer) mail.Result {
 		res.Findings = append(res.Findings, mail.Finding{Symbol: "DKIM_NONE", Auth: &mail.AuthResult{Method: "dkim", Result: "none"}})
 	}
 	slices.Sort(domains)
+	failed, selectors, algorithms := m.details(answers)
 	res.Facts = []mail.FactValue{
 		{Name: "dkim.result", Value: best},
 		{Name: "dkim.domains", Value: domains},
+		{Name: "dkim.failed", Value: failed},
+		{Name: "dkim.selectors", Value: selectors},
+		{Name: "dkim.algorithms", Value: algorithms},
 		{Name: "dkim.signatures", Value: len(m.sigs) + m.extra},
 	}
 	return res
+}
+
+// details are the domains of signatures that do not hold, and of all signatures the selectors and algorithms; each sorted.
+func (m *dkimMail) details(answers []dkimAnswer) (failed, selectors, algorithms []string) {
+	failed, selectors, algorithms = []string{}, []string{}, []string{}
+	for i, s := range m.sigs {
+		selectors, algorithms = append(selectors, s.selector), append(algorithms, strings.ToLower(s.algo))
+		if r := answers[i].result; r == "fail" || r == "permerror" || r == "policy" {
+			failed = append(failed, s.domain)
+		}
+	}
+	for _, list := range []*[]string{&failed, &selectors, &algorithms} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	return failed, selectors, algorithms
 }
 
 // better returns the result that says more for a mail: a key that could not be asked for might have been a pass.

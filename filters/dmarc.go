@@ -29,8 +29,8 @@ var dmarcSpec = Spec{
 		{Name: "DMARC_MULTI_FROM", Score: 3},
 	},
 	Facts: []mail.Fact{
-		{Name: "dmarc.result", Type: mail.String, Stage: mail.Conclude},
-		{Name: "dmarc.policy", Type: mail.String, Stage: mail.Conclude},
+		{Name: "dmarc.result", Type: mail.String, Stage: mail.Conclude, Values: []string{"pass", "fail", "none", "permerror"}},
+		{Name: "dmarc.policy", Type: mail.String, Stage: mail.Conclude, Values: []string{"", "none", "quarantine", "reject"}},
 		{Name: "dmarc.domain", Type: mail.String, Stage: mail.Conclude},
 		{Name: "dmarc.org_domain", Type: mail.String, Stage: mail.Conclude},
 		{Name: "dmarc.aligned_spf", Type: mail.Bool, Stage: mail.Conclude},

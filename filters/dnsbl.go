@@ -19,6 +19,8 @@ var dnsblSpec = Spec{
 	Facts: []mail.Fact{
 		{Name: "dnsbl.count", Type: mail.Int, Stage: mail.Connect},
 		{Name: "dnsbl.lists", Type: mail.Strings, Stage: mail.Connect},
+		{Name: "dnsbl.codes", Type: mail.Strings, Stage: mail.Connect},
+		{Name: "dnsbl.allow_lists", Type: mail.Strings, Stage: mail.Connect},
 		{Name: "dnsbl.score", Type: mail.Float, Stage: mail.Connect},
 		{Name: "dnsbl.allowed", Type: mail.Bool, Stage: mail.Connect},
 	},
@@ -101,7 +103,7 @@ type listAnswer struct {
 
 func sumUp(client netip.Addr, lists []*blocklist, answers []listAnswer) (mail.Result, error) {
 	var res mail.Result
-	names, allowed, score := []string{}, false, 0.0
+	names, codes, allows, score := []string{}, []string{}, []string{}, 0.0
 	for i, a := range answers {
 		l := lists[i]
 		if a.failed != "" {
@@ -118,10 +120,12 @@ func sumUp(client netip.Addr, lists []*blocklist, answers []listAnswer) (mail.Re
 			f.Evidence = append(f.Evidence, mail.Evidence{Key: "text", Value: a.text})
 		}
 		if l.allow {
-			f.Symbol, allowed = "DNSBL_ALLOWED", true
+			f.Symbol = "DNSBL_ALLOWED"
+			allows = append(allows, l.name)
 			score -= a.points
 		} else {
 			names = append(names, l.name)
+			codes = append(codes, l.name+"="+a.code)
 			score += a.points
 		}
 		res.Findings = append(res.Findings, f)
@@ -132,8 +136,10 @@ func sumUp(client netip.Addr, lists []*blocklist, answers []listAnswer) (mail.Re
 	res.Facts = []mail.FactValue{
 		{Name: "dnsbl.count", Value: len(names)},
 		{Name: "dnsbl.lists", Value: names},
+		{Name: "dnsbl.codes", Value: codes},
+		{Name: "dnsbl.allow_lists", Value: allows},
 		{Name: "dnsbl.score", Value: score},
-		{Name: "dnsbl.allowed", Value: allowed},
+		{Name: "dnsbl.allowed", Value: len(allows) > 0},
 	}
 	return res, nil
 }

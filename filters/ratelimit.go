@@ -26,6 +26,11 @@ var ratelimitSpec = Spec{
 		{Name: "ratelimit.network", Type: mail.Bool, Stage: mail.Mail},
 		{Name: "ratelimit.sender_domain", Type: mail.Bool, Stage: mail.Mail},
 		{Name: "ratelimit.recipient", Type: mail.Bool, Stage: mail.Rcpt, PerRcpt: true},
+		// How much of each limit is used up, this one counted: unknown where the limit is off.
+		{Name: "ratelimit.client_used", Type: mail.Int, Stage: mail.Mail},
+		{Name: "ratelimit.network_used", Type: mail.Int, Stage: mail.Mail},
+		{Name: "ratelimit.sender_domain_used", Type: mail.Int, Stage: mail.Mail},
+		{Name: "ratelimit.recipient_used", Type: mail.Int, Stage: mail.Rcpt, PerRcpt: true},
 	},
 	Needs: []string{"redis"},
 	New:   newRatelimit,
@@ -116,6 +121,7 @@ func (r *ratelimit) take(ctx context.Context, meters []meter) (mail.Result, erro
 			if exceeded = taken[0].Exceeded; exceeded {
 				res.Findings = append(res.Findings, m.finding(taken[0]))
 			}
+			res.Facts = append(res.Facts, mail.FactValue{Name: "ratelimit." + m.name + "_used", Value: taken[0].Used})
 			taken = taken[1:]
 		}
 		res.Facts = append(res.Facts, mail.FactValue{Name: "ratelimit." + m.name, Value: exceeded})

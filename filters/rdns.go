@@ -30,11 +30,11 @@ var rdnsSpec = Spec{
 		{Name: "RDNS_HELO_MISMATCH", Score: 0.5},
 	},
 	Facts: []mail.Fact{
-		{Name: "rdns.result", Type: mail.String, Stage: mail.Connect},
+		{Name: "rdns.result", Type: mail.String, Stage: mail.Connect, Values: []string{"pass", "unconfirmed", "none"}},
 		{Name: "rdns.name", Type: mail.String, Stage: mail.Connect},
 		{Name: "rdns.domain", Type: mail.String, Stage: mail.Connect},
 		{Name: "rdns.generic", Type: mail.Bool, Stage: mail.Connect},
-		{Name: "rdns.helo", Type: mail.String, Stage: mail.Helo},
+		{Name: "rdns.helo", Type: mail.String, Stage: mail.Helo, Values: heloResults},
 	},
 	Needs: []string{"dns"},
 	New:   newRDNS,

@@ -22,6 +22,8 @@ const (
 	heloSelf         = "self"         // it is our own name or address
 )
 
+var heloResults = []string{heloMatch, heloRelated, heloMismatch, heloUnresolvable, heloNotFQDN, heloLiteral, heloSelf}
+
 // helo judges the argument of HELO (RFC 5321 section 4.1.1.1: the name of the client, or its address in brackets when it
 // has no name).
 func (r *rdns) helo(ctx context.Context, s *mail.Session) (mail.Result, error) {

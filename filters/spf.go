@@ -41,12 +41,14 @@ var spfSpec = Spec{
 		{Name: "SPF_HELO_TEMPERROR", Score: 0},
 	},
 	Facts: []mail.Fact{
-		{Name: "spf.result", Type: mail.String, Stage: mail.Mail},
-		{Name: "spf.helo", Type: mail.String, Stage: mail.Mail},
+		{Name: "spf.result", Type: mail.String, Stage: mail.Mail, Values: spfResults},
+		{Name: "spf.helo", Type: mail.String, Stage: mail.Mail, Values: spfResults},
 		{Name: "spf.domain", Type: mail.String, Stage: mail.Mail},
 	},
 	New: newSPF,
 }
+
+var spfResults = []string{"pass", "fail", "softfail", "neutral", "none", "temperror", "permerror"}
 
 // spfConfig is [filters.spf].
 type spfConfig struct {

@@ -251,7 +251,7 @@ func (c *reader) binary(x *ast.BinaryNode) ast.Node {
 		c.pattern(x)
 	}
 	x.Left, x.Right = c.rewrite(x.Left), c.rewrite(x.Right)
-	c.stateValue(x)
+	c.value(x)
 	return x
 }
 

@@ -3,8 +3,6 @@ package rules
 import (
 	"errors"
 	"fmt"
-	"net/netip"
-	"path"
 	"reflect"
 	"strings"
 
@@ -30,19 +28,6 @@ type environment struct {
 
 // inListFunc cannot be written in a condition: it holds a space.
 const inListFunc = "in list"
-
-// function is one of our own functions. check looks at the last argument at load; it may be nil-like for a computed one.
-type function struct {
-	run   func(params ...any) (any, error)
-	typ   any
-	check func(ast.Node) error
-}
-
-var functions = map[string]function{
-	"in_network": {run: inNetwork, typ: new(func(string, string) bool), check: checkNetwork},
-	"under":      {run: under, typ: new(func(string, string) bool), check: checkDomain},
-	"glob":       {run: glob, typ: new(func(string, string) bool), check: checkGlob},
-}
 
 // config makes a fresh configuration for expr; natures are cached in it, so it is used for one tree.
 func (e *environment) config() *conf.Config {
@@ -92,56 +77,6 @@ func located(err error, n ast.Node) error {
 		msg = fmt.Sprintf("this is of type %s, neither true nor false; compare it with something", rest)
 	}
 	return &efile.Error{Location: n.Location(), Message: msg}
-}
-
-func inNetwork(params ...any) (any, error) {
-	ip, err := netip.ParseAddr(params[0].(string))
-	if err != nil {
-		return false, nil
-	}
-	p, err := parseNetwork(params[1].(string))
-	if err != nil {
-		return nil, err
-	}
-	return p.Contains(ip.Unmap().WithZone("")), nil
-}
-
-func checkNetwork(n ast.Node) error {
-	s, ok := n.(*ast.StringNode)
-	if !ok {
-		return errors.New("the network must be a string written here")
-	}
-	_, err := parseNetwork(s.Value)
-	return err
-}
-
-// under reports whether a domain is the second one or below it.
-func under(params ...any) (any, error) {
-	d, top := strings.ToLower(params[0].(string)), strings.ToLower(strings.TrimPrefix(params[1].(string), "."))
-	return d == top || strings.HasSuffix(d, "."+top), nil
-}
-
-func checkDomain(n ast.Node) error {
-	if s, ok := n.(*ast.StringNode); ok && strings.Trim(s.Value, ".") == "" {
-		return errors.New("the domain is empty")
-	}
-	return nil
-}
-
-// glob compares without regard to case; * stands for any run of characters but "/", ? for one.
-func glob(params ...any) (any, error) {
-	return path.Match(strings.ToLower(params[1].(string)), strings.ToLower(params[0].(string)))
-}
-
-func checkGlob(n ast.Node) error {
-	s, ok := n.(*ast.StringNode)
-	if !ok {
-		return errors.New("the pattern must be a string written here")
-	}
-	if _, err := path.Match(s.Value, ""); err != nil {
-		return errors.New("the pattern has a [ without its ]")
-	}
-	return nil
 }
 
 func inList(params ...any) (any, error) {

@@ -79,7 +79,7 @@ func (s *state) fill(tx *mail.Transaction, rcpt mail.Address, decode func(string
 			s.set(i, stateOf(tx, w.arg))
 		case symbolWord:
 			s.set(i, found(tx, w.arg, rcpt))
-		case headerWord, headersWord:
+		case headerWord, headersWord, rawHeaderWord, rawHeadersWord:
 			s.set(i, headerValue(tx.Message, w, decode))
 		}
 	}
@@ -92,6 +92,8 @@ func (s *state) rcpt(tx *mail.Transaction, rcpt mail.Address) {
 		switch w.key {
 		case "rcpt.address":
 			s.set(i, rcpt.String())
+		case "rcpt.local":
+			s.set(i, rcpt.Local)
 		case "rcpt.domain":
 			s.set(i, rcpt.Domain)
 		case "rcpt.mailbox":
@@ -150,7 +152,10 @@ func headerValue(m *mail.Message, w *word, decode func(string) string) any {
 	if m == nil {
 		return nil
 	}
-	if w.kind == headerWord {
+	if w.kind == rawHeaderWord || w.kind == rawHeadersWord {
+		decode = func(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+	}
+	if w.kind == headerWord || w.kind == rawHeaderWord {
 		return decode(m.Get(w.arg))
 	}
 	all := []string{}

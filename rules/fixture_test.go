@@ -25,7 +25,7 @@ var fixtureFacts = []mail.Fact{
 	{Name: "ratelimit.network", Type: mail.Bool, Stage: mail.Connect},
 	{Name: "ratelimit.sender_domain", Type: mail.Bool, Stage: mail.Mail},
 	{Name: "ratelimit.recipient", Type: mail.Bool, Stage: mail.Rcpt, PerRcpt: true},
-	{Name: "spf.result", Type: mail.String, Stage: mail.Mail},
+	{Name: "spf.result", Type: mail.String, Stage: mail.Mail, Values: []string{"pass", "fail", "softfail", "neutral", "none", "temperror", "permerror"}},
 	{Name: "spf.helo", Type: mail.String, Stage: mail.Mail},
 	{Name: "spf.domain", Type: mail.String, Stage: mail.Mail},
 	{Name: "dkim.result", Type: mail.String, Stage: mail.Data},

@@ -3,6 +3,7 @@ package rules
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
@@ -116,17 +117,52 @@ func (c *reader) pattern(x *ast.BinaryNode) {
 	}
 }
 
-// stateValue finds misspelt states, which would never be equal.
-func (c *reader) stateValue(x *ast.BinaryNode) {
+// value finds misspelt values, which would never be equal.
+func (c *reader) value(x *ast.BinaryNode) {
 	id, ok := x.Left.(*ast.IdentifierNode)
-	if !ok || !strings.HasSuffix(id.Value, ".state") {
+	if !ok || x.Operator != "==" && x.Operator != "!=" && x.Operator != "in" {
 		return
 	}
+	if strings.HasSuffix(id.Value, ".state") {
+		for _, s := range stringsOf(x.Right) {
+			if !slices.Contains(stateNames, s.Value) {
+				c.nodeError(s, "a check's state is ok, skipped, temperror or pending, never %q%s", s.Value, suggest(s.Value, stateNames))
+			}
+		}
+		return
+	}
+	f := c.vocab.facts[id.Value]
 	for _, s := range stringsOf(x.Right) {
-		if !slices.Contains(stateNames, s.Value) {
-			c.nodeError(s, "a check's state is ok, skipped, temperror or pending, never %q%s", s.Value, suggest(s.Value, stateNames))
+		switch {
+		case f.Values != nil && !slices.Contains(f.Values, s.Value):
+			c.nodeError(s, "%s is %s, never %q%s", f.Name, oneOf(f.Values), s.Value, suggest(s.Value, f.Values))
+		case isCountry[f.Name] && !countryCode(s.Value):
+			c.nodeError(s, "%s is a code of two capital letters such as JP, never %q", f.Name, s.Value)
 		}
 	}
+}
+
+// isCountry names the facts that are codes of ISO 3166-1.
+var isCountry = map[string]bool{"geoip.country": true, "geoip.registered": true}
+
+func countryCode(s string) bool {
+	return s == "" || len(s) == 2 && s[0] >= 'A' && s[0] <= 'Z' && s[1] >= 'A' && s[1] <= 'Z'
+}
+
+// oneOf lists values as people do: "a", "b" or "c".
+func oneOf(values []string) string {
+	var b strings.Builder
+	for i, v := range values {
+		switch {
+		case i == 0:
+		case i == len(values)-1:
+			b.WriteString(" or ")
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteString(strconv.Quote(v))
+	}
+	return b.String()
 }
 
 func stringsOf(n ast.Node) []*ast.StringNode {
@@ -156,7 +192,7 @@ func (c *reader) builtin(x *ast.BuiltinNode) {
 }
 
 func (c *reader) functions() []string {
-	return slices.Concat(builtins, []string{"symbol", "header", "headers"}, keysOf(functions))
+	return slices.Concat(builtins, []string{"symbol"}, keysOf(headerKinds), keysOf(functions))
 }
 
 func (c *reader) call(x *ast.CallNode) ast.Node {
@@ -166,7 +202,7 @@ func (c *reader) call(x *ast.CallNode) ast.Node {
 		return x
 	}
 	switch id.Value {
-	case "symbol", "header", "headers":
+	case "symbol", "header", "headers", "raw_header", "raw_headers":
 		return c.lookup(x, id)
 	}
 	fn, ok := functions[id.Value]
@@ -174,7 +210,7 @@ func (c *reader) call(x *ast.CallNode) ast.Node {
 		c.nodeError(x, "unknown function %q%s", id.Value, suggest(id.Value, c.functions()))
 		return x
 	}
-	if len(x.Arguments) == 2 {
+	if len(x.Arguments) == 2 && fn.check != nil {
 		if err := fn.check(x.Arguments[1]); err != nil {
 			c.nodeError(x.Arguments[1], "%s: %s", id.Value, err)
 		}
@@ -185,7 +221,7 @@ func (c *reader) call(x *ast.CallNode) ast.Node {
 
 // lookup handles the functions whose argument must be known now.
 func (c *reader) lookup(x *ast.CallNode, id *ast.IdentifierNode) ast.Node {
-	example := map[string]string{"symbol": "SPF_FAIL", "header": "List-Id", "headers": "Received"}
+	example := map[string]string{"symbol": "SPF_FAIL", "header": "List-Id", "headers": "Received", "raw_header": "Subject", "raw_headers": "From"}
 	var arg *ast.StringNode
 	if len(x.Arguments) == 1 {
 		arg, _ = x.Arguments[0].(*ast.StringNode)

@@ -94,7 +94,7 @@ func (x *decoder) given(out *test, key string, e *entry) {
 			return
 		}
 		i = v.symbol(name)
-	case "header", "headers":
+	case "header", "headers", "raw_header", "raw_headers":
 		i = v.header(base, name)
 	default:
 		var ok bool

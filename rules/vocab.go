@@ -37,6 +37,8 @@ const (
 	symbolWord
 	headerWord
 	headersWord
+	rawHeaderWord
+	rawHeadersWord
 )
 
 var stateNames = []string{"ok", "skipped", "temperror", "pending"}
@@ -88,10 +90,15 @@ func (v *vocabulary) symbol(name string) int {
 	return v.intern(word{key: `symbol("` + name + `")`, kind: symbolWord, arg: name, typ: mail.Bool, stage: v.lastStage(v.checkOf(name))})
 }
 
+// headerKinds are the functions that read the header.
+var headerKinds = map[string]wordKind{
+	"header": headerWord, "headers": headersWord, "raw_header": rawHeaderWord, "raw_headers": rawHeadersWord,
+}
+
 func (v *vocabulary) header(fn, name string) int {
-	w := word{key: fn + `("` + name + `")`, kind: headerWord, arg: name, typ: mail.String, stage: mail.Data}
-	if fn == "headers" {
-		w.kind, w.typ = headersWord, mail.Strings
+	w := word{key: fn + `("` + name + `")`, kind: headerKinds[fn], arg: name, typ: mail.String, stage: mail.Data}
+	if w.kind == headersWord || w.kind == rawHeadersWord {
+		w.typ = mail.Strings
 	}
 	return v.intern(w)
 }

@@ -59,6 +59,7 @@ func TestExitCodes(t *testing.T) {
 		{"check", exitOK},
 		{"rules check", exitOK},
 		{"symbols --lang ja", exitOK},
+		{"symbols --facts --lang ja", exitOK},
 		{"quarantine list", exitOK},
 		{"queue list --json", exitOK},
 		{"nonsense", exitUsage},

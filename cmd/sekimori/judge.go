@@ -138,7 +138,9 @@ func newJudge(ctx context.Context, cfg *config.Config, o judgeOptions) (*judge, 
 			degraded[dependency] = action
 		}
 	}
-	j.gate = gate.New(gate.Options{Chain: j.chain, Policy: j.policy, Degraded: degraded, Observe: cfg.Policy.Mode == "observe", Now: time.Now})
+	j.gate = gate.New(gate.Options{Chain: j.chain, Policy: j.policy, Degraded: degraded, Observe: cfg.Policy.Mode == "observe", Now: func() time.Time {
+		return time.Now().In(cfg.Digest.Location()) // rules speak of the hour on people's clocks
+	}})
 	return j, nil
 }
 

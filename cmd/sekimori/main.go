@@ -39,7 +39,7 @@ type cli struct {
 	Console    consoleCmd    `cmd:"" help:"Who signs in at the pages: passwords and roles."`
 	Rules      rulesCmd      `cmd:"" help:"Check and test the rule files."`
 	Service    serviceCmd    `cmd:"" help:"Print the unit files for systemd."`
-	Symbols    symbolsCmd    `cmd:"" help:"List every symbol with its score and meaning."`
+	Symbols    symbolsCmd    `cmd:"" help:"List every symbol with its score and meaning, or with --facts all that rules can ask for."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 

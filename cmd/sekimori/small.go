@@ -42,8 +42,9 @@ func (a *app) json(v any) error {
 func (a *app) table() *tabwriter.Writer { return tabwriter.NewWriter(a.out, 2, 8, 2, ' ', 0) }
 
 type symbolsCmd struct {
-	JSON bool   `help:"Print JSON."`
-	Lang string `enum:"en,ja" default:"en" help:"Language of the meanings: en or ja."`
+	JSON  bool   `help:"Print JSON."`
+	Lang  string `enum:"en,ja" default:"en" help:"Language of the meanings: en or ja."`
+	Facts bool   `help:"List the facts that rules can ask for instead."`
 }
 
 type symbolRow struct {
@@ -54,6 +55,9 @@ type symbolRow struct {
 }
 
 func (c symbolsCmd) Run(a *app) error {
+	if c.Facts {
+		return c.facts(a)
+	}
 	cfg, err := a.loadConfig()
 	if err != nil {
 		return err

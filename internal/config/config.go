@@ -48,12 +48,15 @@ type Config struct {
 
 // SMTP is [smtp]: the front.
 type SMTP struct {
-	MaxMessageSize Size           `toml:"max_message_size"`
-	MaxRecipients  int            `toml:"max_recipients"` // per transaction; default 100 (RFC 5321 4.5.3.1.8)
-	TLSCertFile    string         `toml:"tls_cert_file"`
-	TLSKeyFile     string         `toml:"tls_key_file"`
-	MyNetworks     []netip.Prefix `toml:"mynetworks"`
-	TrustedRelays  []netip.Prefix `toml:"trusted_relays"`
+	MaxMessageSize Size   `toml:"max_message_size"`
+	MaxRecipients  int    `toml:"max_recipients"` // per transaction; default 100 (RFC 5321 4.5.3.1.8)
+	TLSCertFile    string `toml:"tls_cert_file"`
+	TLSKeyFile     string `toml:"tls_key_file"`
+	// TLSClientCAFile holds the certificates in PEM by which certificates of clients are checked. With it clients are asked for
+	// one; that they have none, or another, is a fact for rules and stops nobody.
+	TLSClientCAFile string         `toml:"tls_client_ca_file"`
+	MyNetworks      []netip.Prefix `toml:"mynetworks"`
+	TrustedRelays   []netip.Prefix `toml:"trusted_relays"`
 	// TrustedRelaysReject lets a rejection be spoken to a trusted relay, which then sends the mail back to its sender. Default: it
 	// becomes a hold of class refused.
 	TrustedRelaysReject bool       `toml:"trusted_relays_reject"`

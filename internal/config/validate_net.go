@@ -15,6 +15,10 @@ func (v *validator) smtp() {
 	v.ownNetworks()
 	s := &v.cfg.SMTP
 	v.pair("smtp.tls_cert_file", "smtp.tls_key_file", &s.TLSCertFile, &s.TLSKeyFile)
+	v.caFile("smtp.tls_client_ca_file", &s.TLSClientCAFile)
+	if s.TLSClientCAFile != "" && s.TLSCertFile == "" {
+		v.fail("smtp.tls_client_ca_file", "needs smtp.tls_cert_file as well: without TLS no client shows a certificate")
+	}
 	v.pair("http.tls_cert_file", "http.tls_key_file", &v.cfg.HTTP.TLSCertFile, &v.cfg.HTTP.TLSKeyFile)
 }
 

@@ -167,7 +167,8 @@ func (s *Server) identify(w *wire, conf config.Listener) bool {
 			return false
 		}
 		if p.client.IsValid() {
-			sess.Client, sess.Port = p.client, 0
+			sess.Proxy = sess.Client
+			sess.Client, sess.Port = p.client, p.port
 			w.client = netip.AddrPortFrom(p.client, 0)
 		}
 		if p.local.IsValid() {

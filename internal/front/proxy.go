@@ -19,6 +19,7 @@ var (
 // proxied is what a PROXY header says.
 type proxied struct {
 	client netip.Addr // the zero Addr: the balancer itself speaks (LOCAL of version 2, a health check)
+	port   uint16     // the client's
 	local  netip.AddrPort
 	rest   []byte // octets behind the header that were already read
 }
@@ -46,7 +47,7 @@ func readProxyHeader(r io.Reader) (proxied, error) {
 	if !ok || addr.IsUnspecified() {
 		return proxied{}, errProxyUnknown
 	}
-	p.client = addr.Unmap()
+	p.client, p.port = addr.Unmap(), uint16(src.Port)
 	if dst, ok := h.DestinationAddr.(*net.TCPAddr); ok && dst != nil {
 		ap := dst.AddrPort()
 		p.local = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())

@@ -46,6 +46,9 @@ func (s *Server) newSetup(c Change) (*setup, error) {
 		if set.certs, err = newCertificate(t.TLSCertFile, t.TLSKeyFile, s.log); err != nil {
 			return nil, err
 		}
+		if err = set.certs.ask(t.TLSClientCAFile); err != nil {
+			return nil, err
+		}
 	}
 	return set, nil
 }

@@ -315,6 +315,7 @@ func (w *wire) secure(cfg *tls.Config) error {
 	state := c.ConnectionState()
 	next := *w.session
 	next.TLS, next.Helo, next.Esmtp = &state, "", false
+	next.Verified = verified(cfg.ClientCAs, state.PeerCertificates, w.srv.now())
 	w.conn, w.session, w.greeted = c, &next, false
 	w.in, w.pos = nil, 0
 	return nil

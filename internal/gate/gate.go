@@ -81,7 +81,7 @@ func (v *Visit) Refuse(ctx context.Context) mail.Reply {
 	if v.session.Trusted || v.connect == nil || !v.gate.policy.Decides(mail.Connect) {
 		return mail.Reply{}
 	}
-	tx := mail.Transaction{Session: v.session, Stage: mail.Connect, Outcomes: v.connect.Peek(ctx), Facts: map[string]any{}}
+	tx := mail.Transaction{Session: v.session, Stage: mail.Connect, Start: v.gate.now(), Outcomes: v.connect.Peek(ctx), Facts: map[string]any{}}
 	addFacts(tx.Facts, tx.Outcomes)
 	mail.AddBaseFacts(tx.Facts, &tx)
 	// Only 554 and 421 may stand in place of a banner (RFC 5321 sections 3.1 and 3.8).
@@ -244,7 +244,7 @@ func (j *Judging) gather() {
 	}
 	j.merged = true
 	j.tx.Outcomes = j.visit.gate.chain.Off()
-	j.tx.Facts = make(map[string]any, 80)
+	j.tx.Facts = make(map[string]any, 140)
 	for _, run := range j.early {
 		if run == nil {
 			continue

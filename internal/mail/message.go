@@ -13,6 +13,7 @@ type Message struct {
 	ReplyTo   []Mailbox
 	Sender    []Mailbox
 	To        []Mailbox // To and Cc
+	Cc        []Mailbox // Cc alone
 	Parts     []Part    // all parts, depth first; [0] is the message itself
 	Anomalies []string  // flags for what is malformed, such as "boundary_missing"; each once, sorted
 }
@@ -110,6 +111,16 @@ func (m *Message) Attachments() []*Part {
 		}
 	}
 	return list
+}
+
+// Size is how many octets the part has when it is decoded; of base64 the number that its length stands for, which is not counted.
+func (p *Part) Size() int {
+	n := max(p.End-p.Start, 0)
+	if p.Encoding == "base64" {
+		// Lines of 76 characters with their line ends hold 57 octets.
+		return n/78*57 + n%78*3/4
+	}
+	return n
 }
 
 func (p *Part) isText() bool { return p.Type == "text/plain" || p.Type == "text/html" || p.Text != "" }

@@ -16,6 +16,8 @@ type Session struct {
 	Helo     string               // as given, already validated; empty before HELO
 	Esmtp    bool                 // EHLO rather than HELO
 	TLS      *tls.ConnectionState // nil in clear text
+	Proxy    netip.Addr           // the balancer that named the client in a PROXY header; the zero Addr: there is none
+	Verified bool                 // the certificate that the client showed is one that we trust
 	Trusted  bool                 // the client is in smtp.mynetworks: connection checks do not apply
 	Early    bool                 // it talked before our banner (RFC 5321 section 3.1 says it must not)
 	Listener string               // the listener's address, for logs

@@ -75,6 +75,9 @@ func (w *walker) fields() {
 			m.From = appendMailboxes(m.From, f.Value)
 		case strings.EqualFold(f.Name, "To"), strings.EqualFold(f.Name, "Cc"):
 			m.To = appendMailboxes(m.To, f.Value)
+			if strings.EqualFold(f.Name, "Cc") {
+				m.Cc = appendMailboxes(m.Cc, f.Value)
+			}
 		case strings.EqualFold(f.Name, "Reply-To"):
 			m.ReplyTo = appendMailboxes(m.ReplyTo, f.Value)
 		case strings.EqualFold(f.Name, "Sender"):

@@ -54,6 +54,21 @@ var dkimTexts = []Entry{
 		"The domains whose signatures are valid, in lower case.",
 	},
 	{
+		"fact.dkim.failed",
+		"署名が正しくなかったドメイン",
+		"The domains whose signatures do not hold",
+	},
+	{
+		"fact.dkim.selectors",
+		"すべての署名のセレクター",
+		"The selectors of all signatures",
+	},
+	{
+		"fact.dkim.algorithms",
+		"すべての署名の方式（rsa-sha256など）",
+		"The algorithms of all signatures, such as rsa-sha256",
+	},
+	{
 		"fact.dkim.signatures", "メールに付いている電子署名の数。",
 		"The number of signatures in the mail.",
 	},

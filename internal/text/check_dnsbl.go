@@ -32,6 +32,16 @@ var dnsblTexts = []Entry{
 		"The names of the block lists that have the client's address",
 	},
 	{
+		"fact.dnsbl.codes",
+		"登録されていたリストと返ってきた値（「リスト名=127.0.0.2」の形式）",
+		"What each list that has the address answered, as NAME=127.0.0.2",
+	},
+	{
+		"fact.dnsbl.allow_lists",
+		"登録されていた許可リスト",
+		"The allow lists that have the address",
+	},
+	{
 		"fact.dnsbl.score",
 		"拒否リストと許可リストの点数の合計",
 		"The sum of the points of all lists, block lists and allow lists",

@@ -51,4 +51,24 @@ var ratelimitTexts = []Entry{
 		"この宛先へのメール数が上限を超えているかどうか",
 		"Whether more mail has come for this recipient than its limit allows",
 	},
+	{
+		"fact.ratelimit.client_used",
+		"送信元アドレスの上限のうち、このメールまでに使われた数",
+		"How much of the limit of the client's address is used up, this mail counted; unknown where the limit is off",
+	},
+	{
+		"fact.ratelimit.network_used",
+		"送信元ネットワークの上限のうち、このメールまでに使われた数",
+		"How much of the limit of the client's network is used up, this mail counted; unknown where the limit is off",
+	},
+	{
+		"fact.ratelimit.sender_domain_used",
+		"差出人ドメインの上限のうち、このメールまでに使われた数",
+		"How much of the limit of the sender's domain is used up, this mail counted; unknown where the limit is off",
+	},
+	{
+		"fact.ratelimit.recipient_used",
+		"宛先の上限のうち、このメールまでに使われた数",
+		"How much of the limit of the recipient is used up, this mail counted; unknown where the limit is off",
+	},
 }
