@@ -1,0 +1,378 @@
+package history
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"slices"
+	"time"
+)
+
+// Reader reads a history, also while a serve writes it: what was appended is there at most a second later. Safe for concurrent use.
+type Reader struct {
+	dir   string
+	codec codec
+}
+
+// OpenReader opens a history for reading. A directory that does not exist is an error that is fs.ErrNotExist.
+func OpenReader(dir string) (*Reader, error) {
+	st, err := os.Stat(dir)
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	if !st.IsDir() {
+		return nil, fmt.Errorf("history: %s is not a directory", dir)
+	}
+	c, err := newCodec(false)
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	return &Reader{dir, c}, nil
+}
+
+// Close gives the reader up.
+func (r *Reader) Close() error {
+	r.codec.close()
+	return nil
+}
+
+// Period is what a stream covers. Its zero value: nothing was ever kept.
+type Period struct {
+	From    time.Time `json:"from,omitzero"` // of the oldest record
+	To      time.Time `json:"to,omitzero"`
+	Records int64     `json:"records"`
+}
+
+// Period returns what a stream covers.
+func (r *Reader) Period(s Stream) (Period, error) {
+	var p Period
+	err := r.scan(&span{stream: s, from: minTime, to: maxTime}, func(b *batch) bool {
+		if from := time.UnixMicro(b.oldest); p.From.IsZero() || from.Before(p.From) {
+			p.From = from
+		}
+		if to := time.UnixMicro(b.newest); to.After(p.To) {
+			p.To = to
+		}
+		p.Records += int64(b.count)
+		return true
+	}, nil)
+	return p, err
+}
+
+// Facts returns the facts of mails from one time to another, oldest first. Damaged blocks come as errors, after which it goes on. Data
+// is valid until the next one is asked for.
+func (r *Reader) Facts(from, to time.Time) iter.Seq2[Record, error] {
+	return r.facts(&span{stream: Facts, from: from.UnixMicro(), to: to.UnixMicro(), forward: true, unpack: true}, "")
+}
+
+// FactsOf returns the facts of one mail, newest first; there may be several: of recipients that were refused, and of the message.
+func (r *Reader) FactsOf(id string) iter.Seq2[Record, error] {
+	return r.facts(&span{stream: Facts, from: minTime, to: maxTime, keys: []uint64{key('t', Base(id))}, unpack: true}, Base(id))
+}
+
+func (r *Reader) facts(q *span, id string) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		more := true
+		err := r.scan(q, func(b *batch) bool {
+			each := slices.All(b.records)
+			if !q.forward {
+				each = slices.Backward(b.records)
+			}
+			for _, raw := range each {
+				f, err := parseFacts(raw)
+				switch t := f.Time.UnixMicro(); {
+				case err != nil:
+					more = yield(Record{}, err)
+				case t >= q.from && t <= q.to && (id == "" || Base(f.ID) == id):
+					more = yield(f, nil)
+				}
+				if !more {
+					return false
+				}
+			}
+			return true
+		}, func(err error) bool { more = more && yield(Record{}, err); return more })
+		if err != nil && more {
+			yield(Record{}, err)
+		}
+	}
+}
+
+const (
+	minTime = -1 << 63
+	maxTime = 1<<63 - 1
+)
+
+// span is what is to be read: records that have all keys, within a time.
+type span struct {
+	stream   Stream
+	from, to int64 // µs
+	keys     []uint64
+	forward  bool // oldest first; else newest first
+	unpack   bool
+}
+
+// batch is a block, or what stands in a tail, or without unpack what is known of it, which may be a whole segment.
+type batch struct {
+	header
+	records [][]byte
+}
+
+// scan calls f for what may hold records that are wanted until f returns false. A damaged block is told to bad, which says whether to
+// go on; nil ignores it.
+func (r *Reader) scan(q *span, f func(*batch) bool, bad func(error) bool) error {
+	list, err := days(r.dir)
+	if err != nil {
+		return err
+	}
+	if !q.forward {
+		slices.Reverse(list)
+	}
+	for _, day := range list {
+		if !q.covers(day) {
+			continue
+		}
+		more, err := r.day(q, day, f, bad)
+		if err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// covers reports whether a day may have records of the time. They stand in the day in which they were written, which may be later, for
+// mail that was long on its way, or by a clock that was set.
+func (q *span) covers(day string) bool {
+	t, err := time.Parse(time.DateOnly, day)
+	if err != nil {
+		return false
+	}
+	const slack = 24 * time.Hour
+	return (q.to == maxTime || !t.Add(-slack).After(time.UnixMicro(q.to))) &&
+		(q.from == minTime || !t.Add(24*time.Hour+slack).Before(time.UnixMicro(q.from)))
+}
+
+func (q *span) wants(h *header) bool { return h.count > 0 && h.newest >= q.from && h.oldest <= q.to }
+
+// day reads one day. The tail is read before the segments are listed: when it has become a block meanwhile, that is there.
+func (r *Reader) day(q *span, day string, f func(*batch) bool, bad func(error) bool) (bool, error) {
+	tails, l, err := r.tails(q, day)
+	if err != nil {
+		return false, err
+	}
+	w := walker{r: r, q: q, f: f, bad: bad, done: map[uint64]bool{}}
+	if q.forward {
+		for _, name := range l.segments {
+			if !w.segment(name) {
+				return false, w.err
+			}
+		}
+		return w.tails(tails), w.err
+	}
+	// Newest first: which tails are over is known when the last segment was looked at.
+	w.last = -1
+	for i := len(l.segments) - 1; i >= 0 && w.last < 0; i-- {
+		w.peek(l.segments[i])
+	}
+	slices.Reverse(tails)
+	if !w.tails(tails) {
+		return false, w.err
+	}
+	for _, name := range slices.Backward(l.segments) {
+		if !w.segment(name) {
+			return false, w.err
+		}
+	}
+	return true, w.err
+}
+
+// tails reads the tails of a day, and then lists its segments.
+func (r *Reader) tails(q *span, day string) ([]*batch, files, error) {
+	for range 5 {
+		l, err := filesOf(r.dir, day, q.stream)
+		if err != nil {
+			return nil, l, err
+		}
+		var list []*batch
+		gone := false
+		for _, name := range l.tails {
+			t, err := readTail(name, q.stream)
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+				gone = true
+			case errors.Is(err, ErrVersion):
+				return nil, l, err
+			case err != nil: // it has only just been made
+			default:
+				list = append(list, tailBatch(q.stream, t))
+			}
+		}
+		if !gone {
+			again, err := filesOf(r.dir, day, q.stream)
+			return list, again, err
+		}
+	}
+	return nil, files{}, fmt.Errorf("history: %s changes faster than it can be read", r.dir)
+}
+
+func tailBatch(s Stream, t tailed) *batch {
+	b := &batch{header: header{stream: s, seq: t.seq}}
+	b.records, _ = records(t.raw)
+	b.count = uint32(len(b.records))
+	for i, rec := range b.records {
+		t := recordTime(s, rec)
+		if i == 0 {
+			b.oldest, b.newest = t, t
+		}
+		b.oldest, b.newest = min(b.oldest, t), max(b.newest, t)
+	}
+	return b
+}
+
+// walker goes through one day.
+type walker struct {
+	r    *Reader
+	q    *span
+	f    func(*batch) bool
+	bad  func(error) bool
+	last int64           // number of the newest block that was seen
+	done map[uint64]bool // tails that were read, and may become blocks while this goes on
+	err  error
+}
+
+func (w *walker) damaged(err error) bool { return w.bad == nil || w.bad(err) }
+
+func (w *walker) tails(list []*batch) bool {
+	for _, b := range list {
+		if int64(b.seq) <= w.last {
+			continue
+		}
+		w.done[b.seq] = true
+		if w.q.wants(&b.header) && !w.f(b) {
+			return false
+		}
+	}
+	return true
+}
+
+// peek looks up the newest block of a segment.
+func (w *walker) peek(name string) {
+	g, err := openSegment(name)
+	if err != nil {
+		return
+	}
+	defer g.close()
+	if g.table() == nil {
+		for i := range g.blocks {
+			w.last = max(w.last, int64(g.blocks[i].seq))
+		}
+	}
+}
+
+// segment reads one segment; false ends the scan.
+func (w *walker) segment(name string) bool {
+	g, err := openSegment(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // its time was over
+		return true
+	case errors.Is(err, ErrVersion):
+		w.err = err
+		return false
+	case err != nil:
+		return w.damaged(err)
+	}
+	defer g.close()
+	if g.sealed {
+		w.last = max(w.last, int64(g.all.seq)) // at least
+		if !w.q.wants(&g.all) {
+			return w.number(g)
+		}
+		if has, err := g.has(g.at, &g.all, w.q.keys); err != nil || !has {
+			return (err == nil || w.damaged(err)) && w.number(g)
+		}
+		if !w.q.unpack {
+			return w.number(g) && w.f(&batch{header: g.all})
+		}
+		if err := g.table(); err != nil {
+			return w.damaged(err)
+		}
+	}
+	each := slices.All(g.blocks)
+	if !w.q.forward {
+		each = slices.Backward(g.blocks)
+	}
+	for _, p := range each {
+		w.last = max(w.last, int64(p.seq))
+		if !w.block(g, &p) {
+			return false
+		}
+	}
+	return true
+}
+
+// number notes the newest block of a sealed segment of which nothing else is wanted. Only a forward scan needs it.
+func (w *walker) number(g *segment) bool {
+	if w.q.forward && g.table() == nil && len(g.blocks) > 0 {
+		w.last = max(w.last, int64(g.blocks[len(g.blocks)-1].seq))
+	}
+	return true
+}
+
+func (w *walker) block(g *segment, p *place) bool {
+	if !w.q.wants(&p.header) || w.done[p.seq] {
+		return true
+	}
+	has, err := g.has(p.off, &p.header, w.q.keys)
+	if err != nil {
+		return w.damaged(err)
+	}
+	if !has {
+		return true
+	}
+	b := &batch{header: p.header}
+	if w.q.unpack {
+		raw, err := w.r.codec.block(g.f, p.off, &p.header)
+		if err == nil {
+			b.records, err = records(raw)
+		}
+		if err != nil && !w.damaged(fmt.Errorf("%s: %w", g.name, err)) {
+			return false
+		}
+	}
+	return w.f(b)
+}
+
+func recordTime(s Stream, b []byte) int64 {
+	if s == Facts {
+		if len(b) < 8 {
+			return 0
+		}
+		return int64(binary.LittleEndian.Uint64(b))
+	}
+	var e struct {
+		Time time.Time `json:"t"`
+	}
+	if json.Unmarshal(b, &e) != nil {
+		return 0
+	}
+	return e.Time.UnixMicro()
+}
+
+// recordKeys adds the keys of a record.
+func recordKeys(s Stream, b []byte, keys []uint64) []uint64 {
+	if s == Facts {
+		if f, err := parseFacts(b); err == nil {
+			keys = append(keys, key('t', Base(f.ID)))
+		}
+		return keys
+	}
+	var e Event
+	if json.Unmarshal(b, &e) == nil {
+		e.keys(func(k uint64) { keys = append(keys, k) })
+	}
+	return keys
+}
