@@ -16,7 +16,8 @@ import (
 	"sekimori/internal/mail"
 )
 
-// scaleSize is how many mails of how many persons TestScale fills in: few, unless SEKIMORI_SCALE says "2000000/50000".
+// scaleSize is how many mails of how many persons TestScale fills in: few, unless SEKIMORI_SCALE says "2000000/50000". With
+// SEKIMORI_SCALE_ENCRYPTED=1 the bodies and what says something of them are encrypted.
 func scaleSize(t *testing.T) (mails, persons int) {
 	s := os.Getenv("SEKIMORI_SCALE")
 	if s == "" {
@@ -127,10 +128,10 @@ func TestScale(t *testing.T) {
 		r.Timeout = config.Duration(10 * time.Second)
 		return r
 	}
-	t.Run("redis", func(t *testing.T) { scale(t, newRig(t, redis(t), real), mails, persons) })
+	t.Run("redis", func(t *testing.T) { scale(t, scaleRig(t, redis(t)), mails, persons) })
 	t.Run("embedded", func(t *testing.T) {
 		mails := min(mails, embeddedMails-200)
-		scale(t, newRig(t, config.Redis{}, real), mails, max(1, min(persons, mails/40)))
+		scale(t, scaleRig(t, config.Redis{}), mails, max(1, min(persons, mails/40)))
 	})
 }
 
@@ -139,6 +140,13 @@ func real(o *Options) {
 	moved, begun := o.Now, o.Now()
 	start := time.Now()
 	o.Now = func() time.Time { return start.Add(moved().Sub(begun) + time.Since(start)) }
+}
+
+func scaleRig(t *testing.T, redis config.Redis) *rig {
+	if os.Getenv("SEKIMORI_SCALE_ENCRYPTED") == "1" {
+		return newRig(t, redis, real, encrypted("k1"))
+	}
+	return newRig(t, redis, real)
 }
 
 func scale(t *testing.T, g *rig, mails, persons int) {
