@@ -19,7 +19,7 @@ func twoHundred() string {
 		`from.address in lists.deny_senders and message.size > %d000`,
 		`any(message.links, # contains "bit.ly/%d")`,
 		`lower(message.subject) matches "invoice-?%d" or header("List-Id") != ""`,
-		`geoip.country in ["KP", "XX%d"] and bayes.probability > 0.9`,
+		`geoip.country in ["KP", "RU"] and bayes.z > %d.0 and bayes.probability > 0.9`,
 		`symbol("SPF_FAIL") and symbol("RDNS_NONE") and geoip.asn == %d`,
 		`dmarc.result == "fail" and dmarc.policy == "p%d"`,
 		`rcpt.domain == "d%d.example.jp" and bayes.probability >= 0.99`,

@@ -25,12 +25,13 @@ const (
 // cond is a condition cut at and, or and not. An atom is a program of its own that is only run when everything it reads
 // is known.
 type cond struct {
-	op    op
-	kids  []*cond
-	prog  *vm.Program
-	quick func(env map[string]any) bool // instead of prog, for the commonest forms
-	reads []int                         // numbers of words
-	src   string
+	op     op
+	kids   []*cond
+	prog   *vm.Program
+	quick  func(env map[string]any) bool // instead of prog, for the commonest forms
+	reads  []int                         // numbers of words
+	weight int                           // steps for each octet that is read; 0: next to nothing
+	src    string
 }
 
 const (
@@ -176,6 +177,9 @@ func (c *reader) atom(n ast.Node) *cond {
 		return nil
 	}
 	a.prog = prog
+	if a.quick == nil {
+		a.weight = weigh(n)
+	}
 	return a
 }
 

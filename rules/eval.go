@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"mime"
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
@@ -36,10 +37,15 @@ type state struct {
 	known  []bool
 	vm     vm.VM
 	failed []string // conditions that could not be evaluated
+
+	octets []int // of the values, by word
+	rule   int   // steps spent on the rule at hand
+	mail   int   // and on all rules since the budget was last given
+	over   bool  // the rule at hand has used up its own
 }
 
 func newState(v *vocabulary) *state {
-	s := &state{words: v.words, env: make(map[string]any, len(v.words)+len(v.lists)), known: make([]bool, len(v.words))}
+	s := &state{words: v.words, env: make(map[string]any, len(v.words)+len(v.lists)), known: make([]bool, len(v.words)), octets: make([]int, len(v.words))}
 	s.vm.MemoryBudget = memoryBudget
 	for name, l := range v.lists {
 		s.env["lists."+name] = l
@@ -54,23 +60,13 @@ func (s *state) set(i int, v any) {
 		s.known[i] = false
 		return
 	}
-	switch x := v.(type) {
-	case string:
-		if len(x) > maxTextFact {
-			v = strings.ToValidUTF8(x[:maxTextFact], "")
-		}
-	case []string:
-		if len(x) > maxListFact {
-			v = x[:maxListFact]
-		}
-	}
-	s.env[w.key] = v
+	v = bounded(v)
+	s.env[w.key], s.octets[i] = v, octets(v)
 	s.known[i] = true
 }
 
 // fill takes over all that is known of a transaction. Symbols are those that count for rcpt.
 func (s *state) fill(tx *mail.Transaction, rcpt mail.Address, decode func(string) string) {
-	s.failed = s.failed[:0]
 	for i, w := range s.words {
 		switch w.kind {
 		case factWord:
@@ -100,6 +96,10 @@ func (s *state) rcpt(tx *mail.Transaction, rcpt mail.Address) {
 			s.set(i, tx.Mailbox(rcpt).String())
 		case "rcpt.mailboxes":
 			s.set(i, tx.MailboxTexts(rcpt))
+		default:
+			if w.perRcpt && w.kind == factWord {
+				s.set(i, tx.RcptFact(rcpt, w.key))
+			}
 		}
 	}
 }
@@ -210,6 +210,9 @@ func (s *state) atom(c *cond) tri {
 			return unknown
 		}
 	}
+	if !s.spend(c) {
+		return unknown
+	}
 	if c.quick != nil {
 		if c.quick(s.env) {
 			return hit
@@ -219,13 +222,20 @@ func (s *state) atom(c *cond) tri {
 	out, err := s.run(c.prog)
 	if err != nil {
 		msg, _, _ := strings.Cut(err.Error(), "\n")
-		s.failed = append(s.failed, plainer(msg))
+		s.fail(plainer(msg))
 		return unknown
 	}
 	if b, ok := out.(bool); ok && b {
 		return hit
 	}
 	return miss
+}
+
+// fail notes, once, why something could not be evaluated.
+func (s *state) fail(why string) {
+	if !slices.Contains(s.failed, why) {
+		s.failed = append(s.failed, why)
+	}
 }
 
 // run catches what the machine itself does not.

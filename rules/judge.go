@@ -15,10 +15,11 @@ import (
 // that read nothing of one recipient are evaluated once per call. Thresholds apply at Conclude only.
 //
 // tx is only read; tx.Facts holds what is known. Of facts that differ between recipients, those named rcpt
-// come from rcpts and tx.Mailboxes; others must be those of the recipients that are asked for.
+// come from rcpts and tx.Mailboxes; others from tx.RcptFacts.
 func (p *Policy) Judge(tx *mail.Transaction, rcpts []mail.Address) []mail.Verdict {
 	s := p.states.Get().(*state)
 	defer p.states.Put(s)
+	s.mail, s.failed = 0, s.failed[:0]
 	j := &judging{p: p, s: s, tx: tx, cache: make([]tri, len(p.rules)), cached: make([]bool, len(p.rules))}
 	j.differ = findingsDiffer(tx)
 	degraded := notLookedAt(tx, p.vocab.checks)
@@ -183,7 +184,7 @@ func (j *judging) result(r *rule) tri {
 	if j.cached[r.n] {
 		return j.cache[r.n]
 	}
-	t := j.s.eval(r.cond)
+	t := j.bounded(r)
 	if !r.perRcpt && !(r.symbols && j.differ) {
 		j.cache[r.n], j.cached[r.n] = t, true
 	}

@@ -31,6 +31,9 @@ type Options struct {
 	Protected []string
 	// DecodeHeader decodes header values (RFC 2047) for header() and headers(); nil: what the standard library can.
 	DecodeHeader func(string) string
+	// OnSuspend is told, at most once for each, of a rule that is out of force until the next Load because it takes too long. It
+	// is called from within Judge and does not block. nil: nobody is told.
+	OnSuspend func(id, place string)
 }
 
 // Policy is a set of rules that was loaded without an error. It is immutable and safe for concurrent use.
@@ -44,6 +47,7 @@ type Policy struct {
 	version    string
 	warnings   Errors
 	decode     func(string) string
+	onSuspend  func(id, place string)
 	protected  []string
 	states     sync.Pool
 }
@@ -72,7 +76,7 @@ func Versions() []string {
 func Load(o Options) (*Policy, error) {
 	l := &loader{o: o, d: &diagnostics{}, vocab: newVocabulary(o)}
 	l.env = &environment{vocab: l.vocab, reachable: l.o.Reachable}
-	l.p = &Policy{scores: map[string]float64{}, vocab: l.vocab, mode: o.Mode, decode: o.DecodeHeader, protected: append([]string{classMalware}, o.Protected...)}
+	l.p = &Policy{scores: map[string]float64{}, vocab: l.vocab, mode: o.Mode, decode: o.DecodeHeader, onSuspend: o.OnSuspend, protected: append([]string{classMalware}, o.Protected...)}
 	if l.p.decode == nil {
 		l.p.decode = decodeHeader
 	}

@@ -113,6 +113,8 @@ func (c *reader) pattern(x *ast.BinaryNode) {
 	default:
 		if _, err := regexp.Compile(s.Value); err != nil {
 			c.nodeError(s, "the pattern is not a regular expression: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		} else if n := instructions(s.Value); n > maxInsts {
+			c.nodeError(s, "the pattern is too large: with its repetitions it has %d steps, at most %d are allowed", n, maxInsts)
 		}
 	}
 }

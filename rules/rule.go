@@ -38,6 +38,7 @@ type rule struct {
 	discard  bool           // to nobody
 	bcc      []mail.Address // to whom as well
 	tests    []test
+	burden   burden
 }
 
 // place is file:line, as it stands in verdicts.
@@ -321,7 +322,18 @@ func (x *decoder) when(r *rule, t *table) bool {
 		r.perRcpt = r.perRcpt || w.perRcpt
 		r.symbols = r.symbols || w.kind == symbolWord
 	})
+	x.heavy(r, e.val.off)
 	return true
+}
+
+// atoms calls fn for every atom of the condition.
+func (c *cond) atoms(fn func(*cond)) {
+	if c.op == opAtom {
+		fn(c)
+	}
+	for _, k := range c.kids {
+		k.atoms(fn)
+	}
 }
 
 // each calls fn for everything that the condition reads.

@@ -79,13 +79,17 @@ func terminal(w io.Writer) bool {
 }
 
 // loadPolicy reads the rules that the configuration names.
-func loadPolicy(cfg *config.Config) (*rules.Policy, error) {
+func loadPolicy(cfg *config.Config) (*rules.Policy, error) { return loadRules(cfg, nil) }
+
+// loadRules is loadPolicy for a server, which tells of rules that take too long.
+func loadRules(cfg *config.Config, suspended func(id, place string)) (*rules.Policy, error) {
 	specs := filters.Specs()
 	return rules.Load(rules.Options{
 		Reachable: cfg.Reachable,
 		Dir:       cfg.RulesDir, Defaults: cfg.Policy.Defaults, Disable: cfg.Policy.Disable, Thresholds: cfg.Policy.Thresholds,
 		Mode: cfg.Policy.Mode, Facts: filters.Facts(specs), Symbols: filters.Symbols(specs), States: filters.Names(specs),
 		DecodeHeader: mime.DecodeHeader, Protected: cfg.Quarantine.AdminOnly,
+		OnSuspend: suspended,
 	})
 }
 
@@ -93,7 +97,10 @@ func loadPolicy(cfg *config.Config) (*rules.Policy, error) {
 func newJudge(ctx context.Context, cfg *config.Config, o judgeOptions) (*judge, error) {
 	j := &judge{cfg: cfg, store: o.store}
 	var err error
-	if j.policy, err = loadPolicy(cfg); err != nil {
+	suspended := func(id, place string) {
+		o.warn("rules."+id, "the rule "+id+" ("+place+") takes too long over mail after mail; it is not judged until the rules are loaded anew")
+	}
+	if j.policy, err = loadRules(cfg, suspended); err != nil {
 		return nil, err
 	}
 	if j.resolver, err = judgeDNS(cfg, o); err != nil {

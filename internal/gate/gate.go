@@ -7,7 +7,6 @@ package gate
 import (
 	"context"
 	"maps"
-	"reflect"
 	"slices"
 	"time"
 
@@ -82,7 +81,7 @@ func (v *Visit) Refuse(ctx context.Context) mail.Reply {
 		return mail.Reply{}
 	}
 	tx := mail.Transaction{Session: v.session, Stage: mail.Connect, Start: v.gate.now(), Outcomes: v.connect.Peek(ctx), Facts: map[string]any{}}
-	addFacts(tx.Facts, tx.Outcomes)
+	tx.AddFacts(tx.Outcomes)
 	mail.AddBaseFacts(tx.Facts, &tx)
 	// Only 554 and 421 may stand in place of a banner (RFC 5321 sections 3.1 and 3.8).
 	switch r := v.gate.policy.Judge(&tx, []mail.Address{{}})[0].Reply; {
@@ -137,7 +136,6 @@ type rcptState struct {
 	rcpt      mail.Address
 	mailboxes []mail.Address
 	outcomes  []mail.Outcome
-	facts     map[string]any
 }
 
 // Transaction returns the transaction with all outcomes so far. It is the Judging's own: the caller reads it.
@@ -161,8 +159,8 @@ func (j *Judging) Rcpt(ctx context.Context, rcpt mail.Address, mailboxes []mail.
 	outcomes := g.chain.Start(ctx, forChecks).Wait()
 	tx.Outcomes = slices.Concat(j.tx.Outcomes, outcomes)
 	tx.Facts = maps.Clone(j.tx.Facts)
-	addFacts(tx.Facts, outcomes)
-	j.last = rcptState{rcpt: rcpt, mailboxes: mailboxes, outcomes: outcomes, facts: onlyFacts(outcomes)}
+	tx.AddFacts(outcomes)
+	j.last = rcptState{rcpt: rcpt, mailboxes: mailboxes, outcomes: outcomes}
 	v := g.policy.Judge(&tx, []mail.Address{rcpt})[0]
 	return g.degrade(v, &tx)
 }
@@ -191,6 +189,7 @@ func (j *Judging) Conclude(ctx context.Context, msg *mail.Message) []mail.Verdic
 	j.gather()
 	for _, r := range j.atRcpt {
 		j.tx.Outcomes = append(j.tx.Outcomes, r.outcomes...)
+		j.tx.AddFacts(ofRcpt(r))
 	}
 	j.tx.Message = msg
 	for _, stage := range []mail.Stage{mail.Data, mail.Conclude} {
@@ -201,10 +200,10 @@ func (j *Judging) Conclude(ctx context.Context, msg *mail.Message) []mail.Verdic
 		}
 		outcomes := run.Wait()
 		j.tx.Outcomes = slices.Concat(j.tx.Outcomes, outcomes)
-		addFacts(j.tx.Facts, outcomes)
+		j.tx.AddFacts(outcomes)
 	}
 	mail.AddBaseFacts(j.tx.Facts, &j.tx)
-	verdicts := j.judgeAll()
+	verdicts := g.policy.Judge(&j.tx, j.tx.Rcpts)
 	for i := range verdicts {
 		verdicts[i] = g.degrade(verdicts[i], &j.tx)
 	}
@@ -219,20 +218,17 @@ func (j *Judging) forChecks(stage mail.Stage) mail.Transaction {
 	return tx
 }
 
-// judgeAll judges all recipients in one call unless what was found about one of them at RCPT differs between them.
-func (j *Judging) judgeAll() []mail.Verdict {
-	g := j.visit.gate
-	same := !slices.ContainsFunc(j.atRcpt, func(r rcptState) bool { return !reflect.DeepEqual(r.facts, j.atRcpt[0].facts) })
-	if same && len(j.atRcpt) > 0 {
-		maps.Copy(j.tx.Facts, j.atRcpt[0].facts)
-		return g.policy.Judge(&j.tx, j.tx.Rcpts)
-	}
-	var all []mail.Verdict
-	for _, r := range j.atRcpt {
-		tx := j.tx
-		tx.Facts = maps.Clone(j.tx.Facts)
-		maps.Copy(tx.Facts, r.facts)
-		all = append(all, g.policy.Judge(&tx, []mail.Address{r.rcpt})...)
+// ofRcpt gives the outcomes of the checks at RCPT with the recipient whose facts they are.
+func ofRcpt(r rcptState) []mail.Outcome {
+	var all []mail.Outcome
+	for _, o := range r.outcomes {
+		facts := make([]mail.FactValue, len(o.Facts))
+		for i, f := range o.Facts {
+			f.Rcpt = r.rcpt
+			facts[i] = f
+		}
+		o.Facts = facts
+		all = append(all, o)
 	}
 	return all
 }
@@ -251,23 +247,9 @@ func (j *Judging) gather() {
 		}
 		outcomes := run.Wait()
 		j.tx.Outcomes = append(j.tx.Outcomes, outcomes...)
-		addFacts(j.tx.Facts, outcomes)
+		j.tx.AddFacts(outcomes)
 	}
 	mail.AddBaseFacts(j.tx.Facts, &j.tx)
-}
-
-func addFacts(facts map[string]any, outcomes []mail.Outcome) {
-	for _, o := range outcomes {
-		for _, f := range o.Facts {
-			facts[f.Name] = f.Value
-		}
-	}
-}
-
-func onlyFacts(outcomes []mail.Outcome) map[string]any {
-	facts := map[string]any{}
-	addFacts(facts, outcomes)
-	return facts
 }
 
 // degrade applies [degraded]: when a check could not look because of a dependency for which the administrator wants mail

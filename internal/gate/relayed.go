@@ -34,7 +34,6 @@ func (j *Judging) deferred(msg *mail.Message) {
 	j.tx.Message = msg
 	j.data = start(mail.Data)
 	for i, run := range runs {
-		outcomes := run.Wait()
-		j.atRcpt[i].outcomes, j.atRcpt[i].facts = outcomes, onlyFacts(outcomes)
+		j.atRcpt[i].outcomes = run.Wait()
 	}
 }

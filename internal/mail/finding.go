@@ -109,6 +109,7 @@ type Result struct {
 type FactValue struct {
 	Name  string
 	Value any
+	Rcpt  Address // of a fact with PerRcpt, found out for several recipients at once: whose it is; null: of the one in question
 }
 
 // Outcome is one run of one check: its result, or why there is none.

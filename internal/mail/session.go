@@ -63,6 +63,36 @@ type Transaction struct {
 	// base facts (BaseFacts); a fact that is absent is unknown. Facts are for rules: checks get nil and read Outcomes.
 	Outcomes []Outcome
 	Facts    map[string]any
+	// RcptFacts are those that differ between recipients; what is not there is taken from Facts. The facts of BaseFacts that are
+	// named rcpt are in neither: they are made of the recipient and of Mailboxes.
+	RcptFacts map[Address]map[string]any
+}
+
+// RcptFact returns the value of a fact for one recipient; nil when it is not known.
+func (tx *Transaction) RcptFact(rcpt Address, name string) any {
+	if v, ok := tx.RcptFacts[rcpt][name]; ok {
+		return v
+	}
+	return tx.Facts[name]
+}
+
+// AddFacts takes over what checks found out: what holds for one recipient into RcptFacts, all else into Facts.
+func (tx *Transaction) AddFacts(outcomes []Outcome) {
+	for i := range outcomes {
+		for _, f := range outcomes[i].Facts {
+			if f.Rcpt.IsNull() {
+				tx.Facts[f.Name] = f.Value
+				continue
+			}
+			if tx.RcptFacts == nil {
+				tx.RcptFacts = map[Address]map[string]any{}
+			}
+			if tx.RcptFacts[f.Rcpt] == nil {
+				tx.RcptFacts[f.Rcpt] = map[string]any{}
+			}
+			tx.RcptFacts[f.Rcpt][f.Name] = f.Value
+		}
+	}
 }
 
 // Findings returns what all finished checks found, in the order of Outcomes.

@@ -86,6 +86,12 @@ var warningTexts = []Entry{
 		"warning.quarantine.key.do", "何も削除していません。quarantine.encryption_key_file に以前の鍵を戻し、サーバーを再起動してください。",
 		"Nothing is deleted. Put the old key back into quarantine.encryption_key_file and restart the server.",
 	},
+	{"warning.rules.is", "ルール {about} の判定に時間がかかりすぎています", "The rule {about} takes too long"},
+	{
+		"warning.rules.do",
+		"このルールは、ルールが読み直されるまで判定に使われません（ほかのルールはそのまま働いています）。本文を調べる条件のパターンを短くするか、いくつかのルールに分けてください。保存すると自動的に読み直します。",
+		"It is not judged until the rules are loaded anew; all others are. Shorten its patterns, or make several rules of it; the rules are read again when they are saved.",
+	},
 	{"warning.other.is", "確認が必要です（{about}）", "Something needs a look ({about})"},
 	{"warning.other.do", "詳しくは、ログをご覧ください。", "See the log."},
 }
@@ -116,7 +122,7 @@ func Warning(cause string) (kind, about string) {
 		return "callout", strings.TrimPrefix(rest, "callout.")
 	case head == "recipients" && strings.HasSuffix(rest, ".values"):
 		return "values", strings.TrimSuffix(rest, ".values")
-	case rest != "" && (head == "recipients" || head == "dns" || head == "quarantine" || head == "geoip" || head == "dnsbl"):
+	case rest != "" && (head == "recipients" || head == "dns" || head == "quarantine" || head == "geoip" || head == "dnsbl" || head == "rules"):
 		return head, rest
 	}
 	return "other", cause
