@@ -1,10 +1,12 @@
 package quarantine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"sekimori/internal/mail"
@@ -21,10 +23,25 @@ type Announcer interface {
 // newsKey has a member for every address with mail of which not everybody was told: the address -> when the oldest came.
 const newsKey = "q:i:new"
 
-// toldPrefix begins the fields of a mail's hash that say who was told of it: a:PERSON -> milliseconds.
-const toldPrefix = "a:"
+// toldPrefix begins the fields of a mail's hash that say who was told of it: a:PERSON -> the number of what told (Told.By). In front of
+// the number stands a mark when that came to nothing: then the person does not count as told.
+const (
+	toldPrefix  = "a:"
+	markUnsure  = "?" // nobody knows whether it arrived: the mail is new for the person
+	markRefused = "!" // the person's mail server did not take it
+)
+
+func isTold(mark string) bool {
+	return mark != "" && !strings.HasPrefix(mark, markUnsure) && !strings.HasPrefix(mark, markRefused)
+}
+
+// isNews reports whether the person is to be told.
+func isNews(mark string) bool { return mark == "" || strings.HasPrefix(mark, markUnsure) }
 
 func newsIndex(a mail.Address) string { return "q:i:new:" + a.Key() }
+
+// Readers returns whose the mail is: the recipients, or those for whom they stand. Each stands once.
+func (h *Held) Readers() []mail.Address { return h.readers() }
 
 // readers returns whose the mail is: the recipients, or those for whom they stand. Each stands once.
 func (h *Held) readers() []mail.Address {
@@ -54,7 +71,7 @@ func (h *Held) ReadersOf(rcpt mail.Address) []mail.Address {
 func (q *Store) indexNews(ctx context.Context, pipe store.Pipeliner, h *Held, told map[string]string) {
 	now := q.o.Now()
 	for _, a := range h.readers() {
-		if told[a.Key()] != "" {
+		if !isNews(told[a.Key()]) {
 			continue
 		}
 		// The mail's own index first: whoever takes an address out of the list looks there once more.
@@ -65,7 +82,12 @@ func (q *Store) indexNews(ctx context.Context, pipe store.Pipeliner, h *Held, to
 }
 
 // ToldTo reports whether a person was told of the mail in a digest.
-func (i *Item) ToldTo(person mail.Address) bool { return i.told[person.Key()] != "" }
+func (i *Item) ToldTo(person mail.Address) bool { return isTold(i.told[person.Key()]) }
+
+// MaybeToldTo reports whether the person may have been told: in a digest of which nobody knows whether it arrived.
+func (i *Item) MaybeToldTo(person mail.Address) bool {
+	return strings.HasPrefix(i.told[person.Key()], markUnsure)
+}
 
 // News is an address that has mail of which not everybody was told, and since when.
 type News struct {
@@ -130,6 +152,7 @@ type Told struct {
 	Person mail.Address
 	Addr   mail.Address // the person's own, or that of a shared mailbox
 	IDs    []string
+	By     int64 // the number of what told, by which Untell knows it again; 0: the time
 	// Drop are those of which nobody is left to be told.
 	Drop []string
 }
@@ -137,10 +160,10 @@ type Told struct {
 // Announce marks mails as told. It can be repeated. A mail that is gone gets no mark.
 func (q *Store) Announce(ctx context.Context, told []Told) error {
 	pipe := q.o.Store.Client().Pipeline()
-	now := strconv.FormatInt(q.o.Now().UnixMilli(), 10)
 	for _, t := range told {
+		by := strconv.FormatInt(cmp.Or(t.By, q.o.Now().UnixMilli()), 10)
 		for _, id := range t.IDs {
-			q.scripts.tell.Eval(ctx, pipe, []string{mailKey(id)}, toldPrefix+t.Person.Key(), now)
+			q.scripts.tell.Eval(ctx, pipe, []string{mailKey(id)}, toldPrefix+t.Person.Key(), by)
 		}
 	}
 	if pipe.Len() > 0 {
@@ -150,6 +173,44 @@ func (q *Store) Announce(ctx context.Context, told []Told) error {
 	}
 	return q.forgetNews(ctx, told)
 }
+
+// Untell takes back what was told under the numbers (Told.By): it did not arrive, or, unsure, may not have. Who was told since by
+// something else stays told. It can be repeated. What may not have arrived is new again; what was refused is not, because it would be
+// refused again. Neither counts as told.
+func (q *Store) Untell(ctx context.Context, told []Told, unsure bool) error {
+	pipe := q.o.Store.Client().Pipeline()
+	now, mark := q.o.Now(), markRefused
+	if unsure {
+		mark = markUnsure
+	}
+	for _, t := range told {
+		by := strconv.FormatInt(t.By, 10)
+		for _, id := range t.IDs {
+			if unsure { // first, so that a crash leaves too many: what was told, or is gone, is taken out when it is read
+				pipe.ZAddNX(ctx, newsIndex(t.Addr), store.Z{Score: float64(now.UnixMilli()), Member: id})
+			}
+			q.scripts.untell.Eval(ctx, pipe, []string{mailKey(id)}, toldPrefix+t.Person.Key(), by, mark+by)
+		}
+		if unsure && len(t.IDs) > 0 {
+			pipe.PExpireAt(ctx, newsIndex(t.Addr), now.Add(q.longest()+backstop))
+			pipe.ZAddNX(ctx, newsKey, store.Z{Score: float64(now.UnixMilli()), Member: t.Addr.Key()})
+		}
+	}
+	if pipe.Len() == 0 {
+		return nil
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("quarantine: %w", err)
+	}
+	return nil
+}
+
+// untellLua. KEYS: mail. ARGV: field, as it must be unless it is not there yet, as it is to be.
+const untellLua = `
+local is = redis.call('HGET', KEYS[1], ARGV[1])
+if is and is ~= ARGV[2] or redis.call('HEXISTS', KEYS[1], 'm') == 0 then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1`
 
 // forgetNews takes mails out of the indexes of what is new, and addresses that have nothing new out of the list.
 func (q *Store) forgetNews(ctx context.Context, told []Told) error {
@@ -195,7 +256,7 @@ func (q *Store) forgetNews(ctx context.Context, told []Told) error {
 	return errors.Join(errs...)
 }
 
-// tellLua marks a mail that is there. KEYS: mail. ARGV: field, now (ms).
+// tellLua marks a mail that is there. KEYS: mail. ARGV: field, number.
 const tellLua = `
 if redis.call('HEXISTS', KEYS[1], 'm') == 0 then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])

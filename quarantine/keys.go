@@ -38,7 +38,7 @@ const (
 func rcptIndex(a mail.Address) string { return "q:i:rcpt:" + a.Key() }
 
 // scripts run atomically in one slot. They read no clock: now comes as an argument.
-type scripts struct{ acquire, drop, commit, move, finish, unclaim, note, tell, review *store.Script }
+type scripts struct{ acquire, drop, commit, move, finish, unclaim, note, tell, untell, review *store.Script }
 
 func newScripts() scripts {
 	return scripts{
@@ -51,6 +51,7 @@ func newScripts() scripts {
 		unclaim: store.NewScript(unclaimLua),
 		note:    store.NewScript(noteLua),
 		tell:    store.NewScript(tellLua),
+		untell:  store.NewScript(untellLua),
 	}
 }
 

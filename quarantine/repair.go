@@ -179,7 +179,7 @@ func (m *mending) askAll(ctx context.Context, r *record, now time.Time) {
 		return
 	}
 	for _, a := range r.readers() {
-		if r.told[a.Key()] == "" {
+		if isNews(r.told[a.Key()]) {
 			m.keys[newsIndex(a)] = true
 			m.ask(ctx, newsIndex(a), r.ID, now)
 			m.ask(ctx, newsKey, a.Key(), now)

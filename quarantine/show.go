@@ -22,7 +22,7 @@ type Item struct {
 	Review  *Review     // what the sender wrote whose mail was refused; nil: nothing
 	Pending bool        // it is on the disk of this host and not in the store yet
 
-	told map[string]string // when, by person
+	told map[string]string // by person; see toldPrefix
 }
 
 // Open reports whether something can still be decided: a recipient's mail is held or being released.

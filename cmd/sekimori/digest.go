@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sekimori/internal/config"
@@ -31,12 +32,17 @@ type digests struct {
 	persons *people.Directory
 	links   *link.Keys
 	runner  *digest.Runner // nil where role is mx
+	unsure  atomic.Int64   // digests of which nobody knows whether they arrived
 }
 
 // openPeople makes what every host needs to know of people, and returns what expiry asks.
 func (s *server) openPeople() quarantine.Announcer {
 	s.digests.people = people.NewStore(s.store.Client(), time.Now, nil)
 	s.digests.persons = people.NewDirectory(s.cfg, func() people.Recipients { return s.rcpts() }, s.digests.people)
+	return s.announcer()
+}
+
+func (s *server) announcer() digest.Announcer {
 	return digest.Announcer{Keeper: func() *quarantine.Store { return s.keeper }, People: s.digests.people, Directory: s.digests.persons}
 }
 
@@ -62,6 +68,8 @@ func (s *server) openDigests() error {
 	s.metrics.Counter("sekimori_digests_total", "Digests handed to the queue.", func() float64 { return float64(c.Sent.Load()) })
 	s.metrics.Counter("sekimori_digest_mails_total", "Held mails that they named.", func() float64 { return float64(c.Mails.Load()) })
 	s.metrics.Counter("sekimori_digest_failures_total", "Digests that could not be made or handed over, and are tried again.", func() float64 { return float64(c.Failed.Load()) })
+	s.metrics.Counter("sekimori_digests_uncertain_total", "Digests of which it is not known whether they arrived; what they told comes again with the next.",
+		func() float64 { return float64(s.digests.unsure.Load()) })
 	return nil
 }
 
@@ -115,9 +123,9 @@ type digestPort struct {
 
 func (p digestPort) Queue(ctx context.Context, m digest.Mail) error {
 	err := p.relay.Queue(ctx, relay.Envelope{
-		ID: m.ID, Rcpts: []mail.Address{m.To}, Content: mail.Content{m.Content}, Lane: relay.LaneOutbound,
+		ID: m.ID, Rcpts: []mail.Address{m.To}, Content: mail.Content{m.Content}, Lane: relay.LaneOutbound, Once: true,
 		UTF8: strings.ContainsFunc(m.To.Local, func(r rune) bool { return r >= 0x80 }),
-		Meta: mail.Origin{Kind: mail.KindDigest, ID: m.ID}.Encode,
+		Meta: mail.Origin{Kind: mail.KindDigest, ID: m.ID, Names: m.Names}.Encode,
 	})
 	if errors.Is(err, spool.ErrExists) {
 		return nil
@@ -161,11 +169,12 @@ func (l linkPort) Link(person mail.Address, id, action string) (string, error) {
 	return strings.TrimSuffix(l.cfg().HTTP.PublicURL, "/") + "/q/" + token, nil
 }
 
-// refusedDigest notes that a mail server did not take a digest. It is dropped: to hold it would be to tell of it in the next one.
-func (s *server) refusedDigest(ctx context.Context, f relay.Failure) (relay.Fate, bool) {
+// lostDigest notes that a mail server did not take a digest, or that nobody knows whether it did. It is dropped: to hold it would be to
+// tell of it in the next one. What it told does not count as told.
+func (s *server) lostDigest(ctx context.Context, f relay.Failure) (fate relay.Fate, is bool, err error) {
 	origin, err := mail.ParseOrigin(f.Entry.Meta)
 	if err != nil || origin.Kind != mail.KindDigest {
-		return relay.Fate{}, false
+		return relay.Fate{}, false, nil
 	}
 	for _, r := range f.Rcpts {
 		s.log.Warn("a digest was not taken", "id", f.Entry.ID, "person", r.Addr.String(), "reply", r.Reply.String())
@@ -173,5 +182,17 @@ func (s *server) refusedDigest(ctx context.Context, f relay.Failure) (relay.Fate
 			s.log.Warn("that a digest was not taken cannot be noted", "person", r.Addr.String(), "err", err)
 		}
 	}
-	return relay.Fate{State: ledger.Discarded, Detail: "a digest that was not taken"}, true
+	unsure := f.Rcpts[0].Unknown
+	retract := s.announcer().Retract
+	if s.digests.runner != nil {
+		retract = s.digests.runner.Retract
+	}
+	if err := retract(ctx, digest.Mail{ID: f.Entry.ID, To: f.Rcpts[0].Addr, Names: origin.Names}, unsure); err != nil {
+		return relay.Fate{}, true, fmt.Errorf("what the digest told cannot be taken back yet: %w", err)
+	}
+	if unsure {
+		s.digests.unsure.Add(1)
+		return relay.Fate{State: ledger.Uncertain, Detail: "a digest; what it told comes again with the next"}, true, nil
+	}
+	return relay.Fate{State: ledger.Discarded, Detail: "a digest that was not taken"}, true, nil
 }

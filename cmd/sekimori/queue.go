@@ -76,10 +76,18 @@ func (c queueListCmd) Run(a *app) error {
 				to = append(to, rc.Addr.String())
 			}
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", q.ID, q.Kind, q.State, age(time.Since(q.Created)), next(q), text.Clean(orNull(q.From.String()), 40),
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", q.ID, q.Kind, stateOf(q), age(time.Since(q.Created)), next(q), text.Clean(orNull(q.From.String()), 40),
 			text.Clean(strings.Join(to, ","), 60), text.Clean(q.Reason, 100))
 	}
 	return w.Flush()
+}
+
+// stateOf is the state of a mail in the queue, with whether it is sent at most once.
+func stateOf(q *relay.Item) string {
+	if q.Once {
+		return q.State + ", once"
+	}
+	return q.State
 }
 
 // stuck says of mail whose backends are all known to be dead that it waits for one of them, and why.
@@ -177,6 +185,9 @@ func (c queueShowCmd) Run(a *app) error {
 	w := a.table()
 	fmt.Fprintf(w, "ID\t%s\nState\t%s\nFrom\t%s\nSize\t%d octets\nSince\t%s\n", e.ID, e.State, orNull(e.From.String()), e.Size, e.Created.Local().Format(time.DateTime))
 	fmt.Fprintf(w, "Next try\t%s\n", next(&item[0]))
+	if e.Once {
+		fmt.Fprintln(w, "Once\tit is sent at most once: when the answer to it is lost it ends as uncertain, and is not tried again")
+	}
 	for _, rc := range e.Rcpts {
 		fmt.Fprintf(w, "To\t%s: %s, %s%s\n", rc.Addr, rc.Status, tries(rc.Attempts), text.Clean(lastWords(&rc, &item[0]), 300))
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"sekimori/internal/config"
@@ -110,7 +111,8 @@ type queueExportCmd struct {
 // Help is the long help.
 func (queueExportCmd) Help() string {
 	return "Writes mail of the spool into a tar: KIND/ID.json is the envelope, KIND/ID.eml are the octets, in the format of the spool. " +
-		"`queue import` on another node takes it over. Without --remove the mails stay here as well and are sent by both; with it serve must not run."
+		"`queue import` on another node takes it over. Without --remove the mails stay here as well and are sent by both; with it serve must not run. " +
+		"Mail that is sent at most once (digests) is then left out unless its ID is named or --remove is given; what was in flight here is not sent where it is imported."
 }
 
 // Run writes the tar under another name first, so that FILE is whole or not there.
@@ -139,6 +141,13 @@ func (c queueExportCmd) write(a *app, cfg *config.Config, r *spool.Reader, file 
 	entries, err := c.entries(a, r, cfg, c.Args[:len(c.Args)-1])
 	if err != nil {
 		return nil, err
+	}
+	if !c.Remove {
+		all := len(entries)
+		entries = slices.DeleteFunc(entries, func(e spool.Entry) bool { return e.Once && !slices.Contains(c.Args, e.ID) })
+		if left := all - len(entries); left > 0 {
+			fmt.Fprintf(a.err, "sekimori: %d mails that are sent at most once are left out, because they stay here: name their IDs, or say --remove\n", left)
+		}
 	}
 	wrote, err := writeExport(a.out, file, r, entries)
 	if err != nil {

@@ -22,7 +22,7 @@ type queueFilter struct {
 	Domain  string    `placeholder:"DOMAIN" help:"Only mail to this domain."`
 	Backend string    `placeholder:"TEXT" help:"Only mail to domains with a backend whose URL contains this."`
 	State   string    `enum:"queued,inflight," default:"" placeholder:"STATE" help:"Only mail in this state: queued or inflight (sent, the answer is awaited)."`
-	Kind    string    `enum:"mail,report,journal,redirect,copy,release,alert," default:"" placeholder:"KIND" help:"Only this kind: mail that came in, a report to a sender, a journal copy, what a rule redirected, a copy by a rule (bcc), a release from the quarantine, an alert."`
+	Kind    string    `enum:"mail,report,journal,redirect,copy,release,alert,digest," default:"" placeholder:"KIND" help:"Only this kind: mail that came in, a report to a sender, a journal copy, what a rule redirected, a copy by a rule (bcc), a release from the quarantine, an alert, a digest."`
 	Older   timeValue `placeholder:"TIME" help:"Only mail from before then: 2026-11-20, 2026-11-20T14:00 or an age such as 3h or 2d."`
 	Reason  string    `placeholder:"TEXT" help:"Only mail whose last words contain this."`
 	Limit   int       `placeholder:"N" help:"How many at the most, the oldest first; default: all."`

@@ -16,8 +16,11 @@ import (
 // hit anybody else, and otherwise the mail is held. The ID of either is made from that of the queue's entry and the recipients, so
 // that a call that is repeated after a crash makes one of it, and recipients that fail later get one of their own.
 func (s *server) undeliverable(ctx context.Context, f relay.Failure) (relay.Fate, error) {
-	if fate, is := s.refusedDigest(ctx, f); is {
-		return fate, nil
+	if fate, is, err := s.lostDigest(ctx, f); is {
+		return fate, err
+	}
+	if f.Rcpts[0].Unknown {
+		return relay.Fate{State: ledger.Uncertain, Detail: f.Rcpts[0].Reply.String()}, nil
 	}
 	content := f.Content.Bytes()
 	m := mime.Parse(content)
@@ -89,7 +92,7 @@ func (s *server) report(action string, f relay.Failure, m *mail.Message) (*relay
 	rcpts := make([]mail.Address, 0, len(f.Rcpts))
 	for _, c := range f.Rcpts {
 		rcpts = append(rcpts, c.Addr)
-		r.Rcpts = append(r.Rcpts, bounce.Rcpt(c))
+		r.Rcpts = append(r.Rcpts, bounce.Rcpt{Addr: c.Addr, Reply: c.Reply, Own: c.Own, By: c.By, At: c.At})
 	}
 	r.ID = bounce.ID(f.Entry.ID, action, rcpts)
 	return &relay.Envelope{

@@ -11,7 +11,7 @@
 // An end is written, durably, before the spool's entry is removed. A start that finds an entry whose recipients have
 // ended in the ledger finishes that instead of sending the mail again: what the backend had taken and was written down is
 // not sent twice. Between the backend's answer and the end's line nothing can be known after a crash; such a mail is sent again
-// and may arrive twice.
+// and may arrive twice, unless it is one that is sent at most once: that ends as uncertain.
 //
 // A mail that goes on under another id (held as undeliverable, released into the queue) is accepted there before it ends here,
 // so that a crash in between leaves two lines and not none.
@@ -67,12 +67,13 @@ const (
 	Redirected State = "redirected" // by which rule, to whom
 	Expired    State = "expired"    // the retention ended and was announced
 	Moved      State = "moved"      // goes on under another id: held as undeliverable, released into the queue, exported
+	Uncertain  State = "uncertain"  // sent to a backend whose answer was lost; it is sent at most once, so nobody asks again
 	Withdrawn  State = "withdrawn"  // taken back before it was acknowledged: the client was told to come again
 )
 
 // States returns the end states in the order in which they are told.
 func States() []State {
-	return []State{Delivered, Bounced, Deleted, Discarded, Redirected, Expired, Moved, Withdrawn}
+	return []State{Delivered, Bounced, Deleted, Discarded, Redirected, Expired, Moved, Uncertain, Withdrawn}
 }
 
 // Place is where a mail is kept before its end.

@@ -36,6 +36,7 @@ type Origin struct {
 	SPFOf   string     `json:"spf_of,omitempty"`
 	DMARC   string     `json:"dmarc,omitempty"`
 	DMARCOf string     `json:"dmarc_of,omitempty"` // the domain in From
+	Names   []string   `json:"names,omitempty"`    // of a digest: the held mails that it tells of
 }
 
 // OriginOf notes what a transaction knows.

@@ -2,6 +2,7 @@ package mail
 
 import (
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +24,7 @@ func TestOrigin(t *testing.T) {
 	now := time.Date(2026, 11, 20, 5, 32, 0, 0, time.UTC)
 	o := OriginOf(originTx(), now)
 	got, err := ParseOrigin(o.Encode())
-	if err != nil || got != o {
+	if err != nil || !reflect.DeepEqual(got, o) {
 		t.Errorf("%+v %v, want %+v", got, err, o)
 	}
 	if n := len(o.Encode()); n > 300 {

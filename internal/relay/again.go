@@ -48,7 +48,9 @@ func (p *parcel) failures() (f Failure, list []int) {
 	for i := range p.e.Rcpts {
 		if c := &p.e.Rcpts[i]; c.Status == spool.Failed && !c.Done {
 			list = append(list, i)
-			f.Rcpts = append(f.Rcpts, FailedRcpt{c.Addr, parseWords(c.Last), strings.Contains(c.Last, timeIsUp), c.By, c.At})
+			f.Rcpts = append(f.Rcpts, FailedRcpt{
+				Addr: c.Addr, Reply: parseWords(c.Last), Unknown: c.Unknown, Own: c.Unknown || strings.Contains(c.Last, timeIsUp), By: c.By, At: c.At,
+			})
 		}
 	}
 	return f, list

@@ -24,6 +24,7 @@ type Item struct {
 	Next     time.Time    `json:"next"`
 	Attempts int          `json:"attempts"`
 	Reason   string       `json:"reason"`              // the last words about a recipient that still waits
+	Once     bool         `json:"once,omitempty"`      // it is sent at most once
 	WaitsFor []string     `json:"waits_for,omitempty"` // backends that are all known to be dead: it is tried when one is back, whatever Next says
 }
 
@@ -44,7 +45,7 @@ func List(r *spool.Reader, now time.Time) ([]Item, error) {
 // ItemOf shows one entry.
 func ItemOf(e *spool.Entry, now time.Time) Item {
 	it := Item{
-		ID: e.ID, State: e.State, From: e.From, Rcpts: e.Rcpts, Size: e.Size, Created: e.Created, Next: e.Next,
+		ID: e.ID, State: e.State, From: e.From, Rcpts: e.Rcpts, Size: e.Size, Created: e.Created, Next: e.Next, Once: e.Once,
 		Age: now.Sub(e.Created).Round(time.Second).String(),
 	}
 	switch o, err := mail.ParseOrigin(e.Meta); {

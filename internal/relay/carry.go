@@ -130,12 +130,12 @@ func (k Keeper) Bring(e spool.Entry, content mail.Content, detail string) error 
 	for i := range e.Rcpts {
 		if c := &e.Rcpts[i]; !c.Done {
 			m.Rcpts = append(m.Rcpts, c.Addr)
-			if e.Kind == spool.KindQueue {
+			if e.Kind == spool.KindQueue && !e.Once { // what is sent once stays in flight
 				c.Status = waitingUnlessFailed(c.Status)
 			}
 		}
 	}
-	if e.Kind == spool.KindQueue {
+	if e.Kind == spool.KindQueue && !e.Once {
 		e.State = spool.StateQueued
 	}
 	if err := k.Spool.Put(e, content); err != nil {

@@ -19,6 +19,9 @@ func (r *Relay) Deliver(ctx context.Context, env Envelope) ([]Answer, error) {
 	if len(env.Rcpts) == 0 {
 		return nil, errors.New("relay: no recipients")
 	}
+	if env.Once {
+		return r.queued(ctx, env)
+	}
 	rt := r.router()
 	s, one := rt.of(env.Rcpts[0]), true
 	for _, a := range env.Rcpts {
@@ -68,7 +71,7 @@ type parcel struct {
 func (r *Relay) parcel(env Envelope, id string, rcpts []mail.Address) *parcel {
 	p := &parcel{r: r, content: env.Content, meta: env.Meta, e: spool.Entry{
 		ID: id, Kind: spool.KindQueue, From: env.From, Size: env.Content.Len(),
-		EightBit: env.EightBit, UTF8: env.UTF8, Client: env.Client, Lane: env.Lane,
+		EightBit: env.EightBit, UTF8: env.UTF8, Client: env.Client, Lane: env.Lane, Once: env.Once,
 	}}
 	p.e.Rcpts = make([]spool.Rcpt, len(rcpts))
 	for i, a := range rcpts {

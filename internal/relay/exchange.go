@@ -22,6 +22,9 @@ type job struct {
 	// beforeData, when not nil, is called when some recipients were accepted and others were not, before the first octet of
 	// the mail is sent: it makes the others safe. When it fails nothing is sent.
 	beforeData func([]answer) error
+	// beforeEnd, when not nil, is called before the last octet of the mail is given to the backend. When it fails the backend does not
+	// get it. It may be called again for another backend.
+	beforeEnd func() error
 }
 
 // answer is what became of one recipient.

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -70,6 +71,9 @@ type Staged struct {
 // Stage puts a mail into the spool, one entry per set of backends, all of them or none; with a nil error it is on the disk.
 // Commit or Discard must follow, once. It fails with spool.ErrExists when an entry of that ID is there.
 func (r *Relay) Stage(_ context.Context, env Envelope) (*Staged, error) {
+	if env.Once && len(env.Rcpts) != 1 {
+		return nil, fmt.Errorf("relay: %s is to be sent at most once, and has %d recipients instead of one", env.ID, len(env.Rcpts))
+	}
 	groups := r.route(env.Lane, env.Rcpts)
 	if len(groups) == 0 {
 		return nil, errors.New("relay: no recipients")
@@ -176,7 +180,7 @@ func (p *parcel) warn() {
 	for _, i := range p.waiting() {
 		c := &p.e.Rcpts[i]
 		reply, own := delayReply(c.Last)
-		f.Rcpts = append(f.Rcpts, FailedRcpt{c.Addr, reply, own, c.By, c.At})
+		f.Rcpts = append(f.Rcpts, FailedRcpt{Addr: c.Addr, Reply: reply, Own: own, By: c.By, At: c.At})
 	}
 	st, err := p.r.notice(p.r.OnDelayed(p.r.base, f))
 	if err != nil {

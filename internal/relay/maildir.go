@@ -98,6 +98,12 @@ func (m *maildir) send(ctx context.Context, j *job, _, _ time.Time) result {
 	}
 	if err := m.deliver(j); err != nil {
 		res.fault, res.blame, res.err = unwell, true, err
+		switch {
+		case errors.Is(err, errAborted):
+			res.fault, res.blame = aborted, false
+		case errors.Is(err, errTaken):
+			res.fault = lost
+		}
 		return res
 	}
 	m.ok()
@@ -116,7 +122,12 @@ func (m *maildir) deliver(j *job) error {
 	now := time.Now()
 	name := fmt.Sprintf("%d.M%06dP%dQ%d.%s", now.Unix(), now.Nanosecond()/1000, m.pid, m.seq.Add(1), m.host)
 	tmp, final := filepath.Join(m.path, "tmp", name), filepath.Join(m.path, "new", name)
-	if err = writeMaildir(tmp, j); err == nil {
+	if err = writeMaildir(tmp, j); err == nil && j.beforeEnd != nil {
+		if err = j.beforeEnd(); err != nil {
+			err = errors.Join(errAborted, err)
+		}
+	}
+	if err == nil {
 		err = os.Rename(tmp, final)
 	}
 	if errors.Is(err, os.ErrNotExist) {
@@ -126,11 +137,14 @@ func (m *maildir) deliver(j *job) error {
 		os.Remove(tmp)
 		return err
 	}
-	if err = dir.Sync(); err != nil {
-		os.Remove(final)
+	if err = dir.Sync(); err != nil && os.Remove(final) != nil {
+		err = errors.Join(errTaken, err)
 	}
 	return err
 }
+
+// errTaken says that a mail could not be made safe, and cannot be taken back: whoever reads the Maildir may have it.
+var errTaken = errors.New("the mail may have been read already")
 
 func writeMaildir(name string, j *job) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

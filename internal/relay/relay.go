@@ -51,6 +51,9 @@ type Envelope struct {
 	Client         mail.Client   // who sent it, for a backend that wants to know
 	Meta           func() []byte // JSON; asked for when the mail goes to the disk; nil: there is none
 	Lane           string
+	// Once says that the mail, to one recipient, is sent at most once. It always goes by the queue. Should the connection or the process
+	// end between the last octet and the backend's answer, it is not sent again: OnFailed hears of it as Unknown.
+	Once bool
 }
 
 // Answer is what became of one recipient.
@@ -82,11 +85,12 @@ type Fate struct {
 
 // FailedRcpt is one of them with the reply that ended it.
 type FailedRcpt struct {
-	Addr  mail.Address
-	Reply mail.Reply
-	Own   bool      // the reply is no mail server's: the time was up, or nobody answered
-	By    string    // URL of the backend that said it; empty: not known
-	At    time.Time // when it said so; zero: not known
+	Addr    mail.Address
+	Reply   mail.Reply
+	Unknown bool      // nobody knows whether the backend has it, and it is not asked again; see Envelope.Once
+	Own     bool      // the reply is no mail server's: the time was up, or nobody answered
+	By      string    // URL of the backend that said it; empty: not known
+	At      time.Time // when it said so; zero: not known
 }
 
 // Counters count since the start. They are only added to.
@@ -96,6 +100,7 @@ type Counters struct {
 	Spooled    atomic.Int64 // mails put into the queue
 	Late       atomic.Int64 // mails whose answer to the final dot came after the budget
 	Duplicates atomic.Int64 // mails sent again because the connection broke behind the final dot
+	Unknown    atomic.Int64 // mails, to be sent once, of which it is not known whether they arrived
 	Retries    atomic.Int64 // attempts from the queue
 	Failed     atomic.Int64 // recipients given up after we acknowledged
 	Expired    atomic.Int64 // of these: by the queue's lifetime

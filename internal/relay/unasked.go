@@ -107,6 +107,12 @@ func (x *exchange) data() {
 	}
 	out := c.written
 	err := write(c.w, x.j.content) // the last octet is in the buffer now
+	if err == nil && x.j.beforeEnd != nil {
+		if err := x.j.beforeEnd(); err != nil {
+			x.err = errors.Join(errAborted, err)
+			return
+		}
+	}
 	if err == nil && c.written != out && c.w.Buffered() > 0 && c.unasked() != nil {
 		x.early()
 		return

@@ -23,7 +23,10 @@ func (r *Relay) takeUp() error {
 	now := r.o.Now()
 	for i := range list {
 		e := &list[i]
-		if e.State == spool.StateInflight {
+		switch {
+		case e.Once && e.State == spool.StateInflight:
+			r.open = append(r.open, e.ID)
+		case e.State == spool.StateInflight:
 			r.Counters.Duplicates.Add(1)
 			r.o.Log.Warn("relay: in flight when the last run ended; the mail is sent again and may arrive twice", "id", e.ID)
 		}
@@ -124,8 +127,12 @@ func (r *Relay) load(id string) (*parcel, func()) {
 	p := &parcel{r: r, stored: true}
 	p.e, p.notice, p.unsaved = r.remembered(e)
 	for i := range p.e.Rcpts {
-		if p.e.Rcpts[i].Status == spool.Inflight {
-			p.e.Rcpts[i].Status = spool.Waiting
+		switch c := &p.e.Rcpts[i]; {
+		case c.Status != spool.Inflight:
+		case e.Once:
+			p.lose(p.backend, errDied)
+		default:
+			c.Status = spool.Waiting
 		}
 	}
 	content, release, err := r.o.Spool.Content(id)
@@ -155,6 +162,9 @@ func (p *parcel) again() (tried bool) {
 		tried = true
 		p.r.Counters.Retries.Add(1)
 		j := p.job(group)
+		if p.e.Once {
+			j.beforeEnd = p.takeOff
+		}
 		j.avoid = p.r.queue.avoided(p.e.ID)
 		res := p.r.try(p.r.base, s, j, time.Time{})
 		p.backend = res.backend
@@ -163,12 +173,19 @@ func (p *parcel) again() (tried bool) {
 			p.note(group, res.answers)
 			p.sooner = false
 		case lost:
+			if p.e.Once {
+				p.lose(res.backend, res.err)
+				continue
+			}
 			p.sooner = false // a second time at once would be a second duplicate
 			p.r.duplicate(p.e.ID, res)
 			p.broken(res)
 			p.failAll(group, res.err)
 		case aborted:
-			tried = false
+			if tried = p.r.base.Err() == nil; tried { // our disk did not take it
+				p.sooner = false
+				p.failAll(group, res.err)
+			}
 		default:
 			p.broken(res)
 			p.failAll(group, res.err)
@@ -230,6 +247,9 @@ func (p *parcel) conclude(tried bool) {
 		switch err := p.keep(spool.StateQueued, next); {
 		case err != nil:
 			p.r.o.Log.Error("relay: a spool entry cannot be written", "id", p.e.ID, "error", err)
+			if p.e.Once { // on the disk it may be in flight
+				p.r.unwritten.Store(p.e.ID, unsettled{entry: p.e})
+			}
 		case delayed:
 			p.warn()
 		}

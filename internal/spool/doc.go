@@ -1,7 +1,7 @@
 // Package spool keeps mail on our disk: mail that waits for a backend, mail whose delivery is in flight, and holds that wait
 // for the quarantine's store. What Put has returned for survives a crash and a power cut.
 //
-// # Format, version 1
+// # Format, version 1 (of the directory)
 //
 // Everything stands under one directory (data_dir/spool, mode 0700) and can be read with cat:
 //
@@ -23,6 +23,11 @@
 //
 // The envelope has the size of the data file and its CRC-32C (crc32c, in hex; absent in entries of earlier versions): what does
 // not match is not sent. What became of a recipient stands in end and detail, in the words of the ledger.
+//
+// Envelopes have a version of their own. Most are written as version 1. One with "once": true is version 2: it has one recipient, is
+// made "inflight", durably, before the last octet of the mail is given to a backend, and is not sent again when it is found so after a
+// crash or when the connection was lost there: its recipient is then failed, with "unknown": true. A program that knows only version 1
+// reports these and sends them neither once nor twice; this program takes them up again. Entries of both versions stand side by side.
 //
 // An envelope that cannot be read, is of a later version or lacks its data is reported (Problems) and left where it is.
 package spool

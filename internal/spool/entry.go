@@ -9,8 +9,12 @@ import (
 	"sekimori/internal/mail"
 )
 
-// Version is the format that this package writes, and the highest that it reads.
-const Version = 1
+// Version is the highest format of an envelope that this package reads. It writes the lowest that says all there is to say, so that
+// an earlier program reads as much as it can.
+const Version = 2
+
+// layout is the version of the directory.
+const layout = 1
 
 // The kinds of entries; each has a folder of its own.
 const (
@@ -51,28 +55,32 @@ type Rcpt struct {
 	Done     bool         `json:"done,omitempty"` // nothing is left to do for this recipient
 	End      string       `json:"end,omitempty"`  // once done: what became of it, as the ledger calls it
 	Detail   string       `json:"detail,omitempty"`
-	By       string       `json:"by,omitempty"` // the backend that said Last, by its URL
-	At       time.Time    `json:"at,omitzero"`  // when it was said
+	Unknown  bool         `json:"unknown,omitempty"` // Failed: nobody knows whether the backend has it; see Entry.Once
+	By       string       `json:"by,omitempty"`      // the backend that said Last, by its URL
+	At       time.Time    `json:"at,omitzero"`       // when it was said
 }
 
 // Entry is the envelope of one mail in the spool. Meta belongs to whoever made the entry.
 type Entry struct {
-	Version  int             `json:"version"`
-	ID       string          `json:"id"`
-	Kind     string          `json:"kind"`
-	State    string          `json:"state"`
-	From     mail.Address    `json:"from"`
-	Rcpts    []Rcpt          `json:"rcpts"`
-	Created  time.Time       `json:"created"`
-	Next     time.Time       `json:"next,omitzero"`    // when it is tried again
-	Size     int64           `json:"size"`             // octets of the data file
-	CRC      string          `json:"crc32c,omitempty"` // CRC-32C of the data file, in hex; absent in entries of earlier versions
-	EightBit bool            `json:"eight_bit,omitempty"`
-	UTF8     bool            `json:"utf8,omitempty"`
-	Lane     string          `json:"lane,omitempty"`   // kind queue: where it goes when not by its recipients; see package relay
-	Warned   bool            `json:"warned,omitempty"` // kind queue: the sender was told of the delay, or will not be
-	Client   mail.Client     `json:"client,omitzero"`  // who sent it, for a backend that wants to know
-	Meta     json.RawMessage `json:"meta,omitempty"`
+	Version  int          `json:"version"`
+	ID       string       `json:"id"`
+	Kind     string       `json:"kind"`
+	State    string       `json:"state"`
+	From     mail.Address `json:"from"`
+	Rcpts    []Rcpt       `json:"rcpts"`
+	Created  time.Time    `json:"created"`
+	Next     time.Time    `json:"next,omitzero"`    // when it is tried again
+	Size     int64        `json:"size"`             // octets of the data file
+	CRC      string       `json:"crc32c,omitempty"` // CRC-32C of the data file, in hex; absent in entries of earlier versions
+	EightBit bool         `json:"eight_bit,omitempty"`
+	UTF8     bool         `json:"utf8,omitempty"`
+	Lane     string       `json:"lane,omitempty"` // kind queue: where it goes when not by its recipients; see package relay
+	// Once says that the mail is sent at most once, and to one recipient: it is in flight from before its last octet is sent until the
+	// answer is known, and what was in flight when the connection or the process ended is not sent again.
+	Once   bool            `json:"once,omitempty"`
+	Warned bool            `json:"warned,omitempty"` // kind queue: the sender was told of the delay, or will not be
+	Client mail.Client     `json:"client,omitzero"`  // who sent it, for a backend that wants to know
+	Meta   json.RawMessage `json:"meta,omitempty"`
 }
 
 // ValidID reports whether id can name an entry: 1 to 100 letters, digits, dots, hyphens and underscores, not beginning
@@ -98,8 +106,19 @@ func (e *Entry) validate() error {
 		return fmt.Errorf("%w: kind %q of %s", ErrInvalid, e.Kind, e.ID)
 	case len(e.Rcpts) == 0:
 		return fmt.Errorf("%w: %s has no recipients", ErrInvalid, e.ID)
+	case e.Once && len(e.Rcpts) != 1:
+		return fmt.Errorf("%w: %s is to be sent at most once and has %d recipients instead of one", ErrInvalid, e.ID, len(e.Rcpts))
 	}
 	return nil
+}
+
+// format is the version that an envelope is written in. A program that knows only the first would send again what is to be sent once:
+// it reports such an envelope, and leaves it alone.
+func (e *Entry) format() int {
+	if e.Once {
+		return 2
+	}
+	return 1
 }
 
 func encode(e *Entry) ([]byte, error) {

@@ -18,7 +18,7 @@ import (
 // zero) Created are filled in. Errors: ErrFull, ErrExists, ErrInvalid, or the disk's. It may use half of the disk's reserve:
 // the reserve keeps room for mail that was already let in when the disk filled up.
 func (s *Spool) Put(e Entry, content mail.Content) error {
-	e.Version, e.Size, e.CRC = Version, content.Len(), checksum(content)
+	e.Version, e.Size, e.CRC = e.format(), content.Len(), checksum(content)
 	if e.Created.IsZero() {
 		e.Created = s.o.Now()
 	}
@@ -81,7 +81,7 @@ func (s *Spool) put(e *Entry, env []byte, content mail.Content) (err error) {
 // Update replaces the envelope of an entry, durably when it returns nil; on an error the old one stands. It does not look at
 // the disk's reserve. The data stays.
 func (s *Spool) Update(e Entry) error {
-	e.Version = Version
+	e.Version = e.format()
 	if err := e.validate(); err != nil {
 		return err
 	}

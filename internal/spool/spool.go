@@ -153,7 +153,7 @@ func (s *Spool) markVersion() error {
 	}
 	name := filepath.Join(s.dir, dirTmp, versionFile)
 	os.Remove(name) // of a crash just here
-	if err := s.writeSynced(name, fmt.Appendf(nil, "%s %d\n", versionWord, Version)); err != nil {
+	if err := s.writeSynced(name, fmt.Appendf(nil, "%s %d\n", versionWord, layout)); err != nil {
 		return err
 	}
 	return s.o.FS.Rename(name, filepath.Join(s.dir, versionFile))
@@ -169,8 +169,8 @@ func checkVersion(dir string) error {
 	if _, err := fmt.Sscanf(string(b), versionWord+" %d\n", &v); err != nil {
 		return fmt.Errorf("%w: %s does not say %q", ErrInvalid, name, versionWord)
 	}
-	if v > Version {
-		return fmt.Errorf("%w: %s says format %d, this program knows up to %d", ErrInvalid, name, v, Version)
+	if v > layout {
+		return fmt.Errorf("%w: %s says format %d, this program knows up to %d", ErrInvalid, name, v, layout)
 	}
 	return nil
 }

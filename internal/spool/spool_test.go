@@ -49,7 +49,7 @@ func TestRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		e, err := r.Get(name)
-		if err != nil || e.From.String() != "a..b@docomo.ne.jp" || e.Size != content.Len() || e.Version != Version {
+		if err != nil || e.From.String() != "a..b@docomo.ne.jp" || e.Size != content.Len() || e.Version != 1 {
 			t.Errorf("%+v %v", e, err)
 		}
 		got, release, err := r.Content(name)
@@ -142,7 +142,7 @@ func TestRecovery(t *testing.T) {
 	must(os.Remove(q("nodata.eml")))
 	b, err := os.ReadFile(q("new.json"))
 	must(err)
-	must(os.WriteFile(q("new.json"), bytes.Replace(b, []byte(`"version": 1`), []byte(`"version": 2`), 1), 0o600))
+	must(os.WriteFile(q("new.json"), bytes.Replace(b, []byte(`"version": 1`), []byte(`"version": 3`), 1), 0o600))
 	must(os.WriteFile(filepath.Join(dir, dirTmp, "1-half.eml"), []byte("ha"), 0o600))
 
 	s = open(t, dir)
@@ -322,4 +322,37 @@ func BenchmarkPut(b *testing.B) {
 			}
 		}
 	})
+}
+
+// TestOnceFormat: an envelope that says "once" is of version 2, which an earlier program leaves alone; the others are as they were.
+func TestOnceFormat(t *testing.T) {
+	s := open(t, t.TempDir())
+	once := entry("once")
+	once.Once = true
+	for _, e := range []Entry{once, entry("usual")} {
+		if err := s.Put(e, mail.Content{[]byte("octets\r\n")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for id, want := range map[string]int{"once": 2, "usual": 1} {
+		e, err := s.Get(id)
+		if err != nil || e.Version != want || e.Once != (want == 2) {
+			t.Errorf("%s: %+v %v", id, e, err)
+		}
+		if err := s.Update(e); err != nil {
+			t.Fatal(err)
+		}
+		if e, err := s.Get(id); err != nil || e.Version != want {
+			t.Errorf("%s after an update: %+v %v", id, e, err)
+		}
+	}
+	b, err := os.ReadFile(filepath.Join(s.Dir(), "VERSION"))
+	if err != nil || string(b) != "sekimori-spool 1\n" {
+		t.Errorf("%q %v", b, err)
+	}
+	once.ID = "two"
+	once.Rcpts = append(once.Rcpts, once.Rcpts[0])
+	if err := s.Put(once, mail.Content{[]byte("octets\r\n")}); !errors.Is(err, ErrInvalid) {
+		t.Errorf("once for two: %v", err)
+	}
 }

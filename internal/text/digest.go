@@ -31,6 +31,7 @@ var digestTexts = []Entry{
 
 	{"digest.title", "【{i}／{n}】{kind}（判定の確かさ：{sure}）", "[{i}/{n}] {kind} (certainty: {sure})"},
 	{"digest.title.plain", "【{i}／{n}】{kind}", "[{i}/{n}] {kind}"},
+	{"digest.again", "前のお知らせにも載せましたが、お手元に届いたかどうか確認できなかったため、もう一度お知らせします。", "An earlier notice named this one already. Whether that notice reached you could not be confirmed, so it is listed again."},
 	{"digest.name", "名乗っている差出人", "Claims to be"},
 	{"digest.from_address", "差出人アドレス", "Sender address"},
 	{"digest.subject_line", "件名", "Subject"},

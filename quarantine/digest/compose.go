@@ -20,6 +20,8 @@ import (
 type Entry struct {
 	Item quarantine.Item
 	To   []mail.Address
+	// Again says that it stood in an earlier digest, of which nobody knows whether it arrived.
+	Again bool
 }
 
 // Links makes the links of digests. Each only shows a page.
@@ -125,6 +127,9 @@ func (d *Digest) fill(p *page, v *viewer) error {
 			return err
 		}
 		w := v.view(&e.Item, e.To, i+1, d.Total, link)
+		if e.Again {
+			w.Again = v.say("again")
+		}
 		if last := len(p.Groups) - 1; last < 0 || p.Groups[last].Items[0].Group != w.Group {
 			p.Groups = append(p.Groups, section{Heading: v.say("group." + w.Group)})
 		}
@@ -198,6 +203,9 @@ func (p *page) item(b *strings.Builder, w *view) {
 		}
 	}
 	fmt.Fprintf(b, "%s\n", w.Title)
+	if w.Again != "" {
+		fmt.Fprintf(b, "%s\n", w.Again)
+	}
 	line(p.NameL, w.Name)
 	line(p.FromL, w.From)
 	line(p.SubjectL, w.Subject)

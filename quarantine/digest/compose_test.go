@@ -84,7 +84,7 @@ func samples(t testing.TB) []Entry {
 	add := func(h quarantine.Held, to ...sm.Address) {
 		h.Time = at.Add(-time.Duration(len(list)) * time.Hour)
 		h.Rcpts = to
-		list = append(list, Entry{quarantine.Item{Held: h, Until: h.Time.Add(14 * 24 * time.Hour)}, to})
+		list = append(list, Entry{Item: quarantine.Item{Held: h, Until: h.Time.Add(14 * 24 * time.Hour)}, To: to})
 	}
 	add(quarantine.Held{
 		ID: "d4e1", Class: "spoof", FromName: "○○カード株式会社", HeaderFrom: "info@example-card.co.jp", Subject: "【重要】カードご利用の一時停止について",

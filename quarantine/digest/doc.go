@@ -20,8 +20,19 @@
 // All of this holds as far as the store keeps what it acknowledged. A Redis that loses its last writes may forget a slot: then the
 // digest's Message-ID is the same, which lets mail servers drop the second.
 //
-// What is in the queue is delivered as all mail is: when the process dies between a backend's answer and the writing down of it, the
-// same octets are delivered again, with the same Message-ID.
+// What is in the queue is sent at most once (relay.Envelope.Once). Until the last octet of the mail is given to a backend everything that
+// goes wrong is tried again as with all mail. When the connection or the process ends between that octet and the writing down of the
+// answer, nobody knows whether the digest arrived: it ends as "uncertain" in the ledger, and is not sent again.
+//
+// # What was told, and what was not
+//
+// Nothing expires before it was told. Each held mail has a mark for each person, which says by which digest it was told. A digest whose
+// end is uncertain takes its marks back (Retract): what it named does not count as told, is new again, and stands in the person's next
+// digest among the rest, with a note that an earlier notice named it. It is not sent at once, because that would be a second mail of the
+// same. A digest that the mail server refused takes them back as well, so that the mails stay as long as they may (quarantine.late says
+// so); they are in the list that the person asks for or opens, and not in the next digest, which would only be refused again. Which mails
+// a digest names stands in its entry in the queue, and goes with it when the entry is carried to another node. What a later digest
+// told meanwhile stays told. An administrator who deletes a digest from the queue tells nobody: it counts as told.
 //
 // # What a digest may not do
 //

@@ -27,6 +27,7 @@ var groups = []string{"undeliverable", string(text.CertaintyLow), string(text.Ce
 // view is one mail as it is told of. Everything in it that came from the mail is fit to be shown, but not yet for HTML.
 type view struct {
 	Group, Title      string
+	Again             string // said when an earlier digest may have named it
 	Name, From, Sure  string // Name may be empty
 	Subject, To       string
 	Arrived, Size     string

@@ -68,7 +68,7 @@ func (r *Runner) Compose(ctx context.Context, p people.Person, all bool) (*Diges
 	var err error
 	settings := r.o.Config().DigestOf(p.Address.Domain)
 	if all {
-		entries, _, err = r.all(ctx, &p)
+		entries, _, err = r.all(ctx, &p, 0)
 	} else {
 		entries, err = r.newFor(ctx, &p)
 	}

@@ -23,6 +23,7 @@ type Mail struct {
 	ID      string
 	To      mail.Address
 	Content []byte
+	Names   []string // the held mails that it tells of, for Retract
 }
 
 // Sender takes digests.
@@ -67,12 +68,13 @@ type Counters struct {
 	Failed  atomic.Int64 // attempts that came to nothing and are repeated
 }
 
-// Runner sends the digests that are due. One goroutine runs it; SendListNow, Compose and Due may be called beside it.
+// Runner sends the digests that are due. One goroutine runs it; SendListNow, Compose, Due and Retract may be called beside it.
 type Runner struct {
 	Counters Counters
 
 	o      Options
 	signer atomic.Pointer[signing]
+	desks  desks
 
 	// Of the goroutine that runs it.
 	known   map[string]*known // by Key of the person

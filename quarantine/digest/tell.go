@@ -35,14 +35,8 @@ func (r *Runner) recover(ctx context.Context, jobs []*job, taken []people.Taken)
 		switch {
 		case sent[id]:
 			r.o.Log.Info("a digest was handed over before this host stopped", "person", j.person.String(), "id", id)
-			if err := r.o.Keeper.Announce(ctx, r.told(j, t.IDs)); err != nil {
+			if err := r.handed(ctx, j, t, id); err != nil {
 				return err
-			}
-			if !t.Mine {
-				if err := r.o.People.Done(ctx, j.person, t.Slot, len(t.IDs)); err != nil {
-					return err
-				}
-				t.Slot.State = people.Sent
 			}
 		case !t.Mine:
 			slot, ok, err := r.o.People.Back(ctx, j.person, t.Slot)
@@ -55,11 +49,29 @@ func (r *Runner) recover(ctx context.Context, jobs []*job, taken []people.Taken)
 	return nil
 }
 
+// handed writes down what a digest told that an earlier run handed over.
+func (r *Runner) handed(ctx context.Context, j *job, t *people.Taken, id string) error {
+	defer r.desks.take(j.person)()
+	if !r.desks.retracted(id) {
+		if err := r.o.Keeper.Announce(ctx, r.told(j, t.IDs, t.Before.Due)); err != nil {
+			return err
+		}
+	}
+	if t.Mine {
+		return nil
+	}
+	if err := r.o.People.Done(ctx, j.person, t.Slot, len(t.IDs)); err != nil {
+		return err
+	}
+	t.Slot.State = people.Sent
+	return nil
+}
+
 // told is what a digest said whose mails are known by their ids only.
-func (r *Runner) told(j *job, ids []string) []quarantine.Told {
+func (r *Runner) told(j *job, ids []string, by int64) []quarantine.Told {
 	var list []quarantine.Told
 	for _, box := range j.boxes {
-		t := quarantine.Told{Person: j.person, Addr: box, IDs: ids}
+		t := quarantine.Told{Person: j.person, Addr: box, IDs: ids, By: by}
 		if len(r.o.Directory.Readers(box)) == 1 {
 			t.Drop = ids
 		}
@@ -78,15 +90,16 @@ func (r *Runner) tell(ctx context.Context, j *job, claim people.Slot) error {
 		r.Counters.Nothing.Add(1)
 		return r.settle(ctx, j, told, claim, 0)
 	}
-	content, err := r.compose(ctx, j.person, entries, j.settings, EntryID(j.person, j.next), false)
-	if err != nil {
+	m := Mail{ID: EntryID(j.person, j.next), To: j.person, Names: idsOf(entries)}
+	if m.Content, err = r.compose(ctx, j.person, entries, j.settings, m.ID, false); err != nil {
 		return err
 	}
-	handing, ours, err := r.o.People.Hand(ctx, j.person, claim, idsOf(entries))
+	defer r.desks.take(j.person)()
+	handing, ours, err := r.o.People.Hand(ctx, j.person, claim, m.Names)
 	if err != nil || !ours {
 		return err // the claim has lapsed: another host tells
 	}
-	if err := r.o.Sender.Queue(ctx, Mail{EntryID(j.person, j.next), j.person, content}); err != nil {
+	if err := r.o.Sender.Queue(ctx, m); err != nil {
 		_, _, berr := r.o.People.Back(ctx, j.person, handing)
 		return errors.Join(err, berr)
 	}
@@ -138,7 +151,7 @@ func (r *Runner) collect(ctx context.Context, j *job) ([]Entry, []quarantine.Tol
 	told := make([]quarantine.Told, len(j.boxes))
 	in := map[string]int{} // mails that stand in entries already
 	for b, box := range j.boxes {
-		told[b] = quarantine.Told{Person: j.person, Addr: box}
+		told[b] = quarantine.Told{Person: j.person, Addr: box, By: j.next}
 		others := r.others(ctx, box, j.person)
 		for _, id := range lists[b] {
 			item := items[id]
@@ -153,7 +166,7 @@ func (r *Runner) collect(ctx context.Context, j *job) ([]Entry, []quarantine.Tol
 					entries[at].To = append(entries[at].To, to...)
 				} else {
 					in[id] = len(entries)
-					entries = append(entries, Entry{*item, to})
+					entries = append(entries, Entry{Item: *item, To: to, Again: item.MaybeToldTo(j.person)})
 				}
 			}
 			if !slices.ContainsFunc(others, func(a mail.Address) bool { return !item.ToldTo(a) }) {
@@ -255,17 +268,18 @@ func (r *Runner) SendListNow(ctx context.Context, a mail.Address) error {
 	if !ok {
 		return fmt.Errorf("%w: %s", ErrNobody, a)
 	}
-	entries, told, err := r.all(ctx, &p)
+	number := r.o.Now().Unix() / 60
+	entries, told, err := r.all(ctx, &p, number)
 	if err != nil {
 		return err
 	}
 	settings := r.o.Config().DigestOf(p.Address.Domain)
-	id := "list-" + EntryID(p.Address, r.o.Now().Unix()/60)
-	content, err := r.write(ctx, p, entries, settings, id, true)
-	if err != nil {
+	m := Mail{ID: "list-" + EntryID(p.Address, number), To: p.Address, Names: idsOf(entries)}
+	if m.Content, err = r.write(ctx, p, entries, settings, m.ID, true); err != nil {
 		return err
 	}
-	if err := r.o.Sender.Queue(ctx, Mail{id, p.Address, content}); err != nil {
+	defer r.desks.take(p.Address)()
+	if err := r.o.Sender.Queue(ctx, m); err != nil {
 		return err
 	}
 	if err := r.o.Keeper.Announce(ctx, told); err != nil {
@@ -277,8 +291,8 @@ func (r *Runner) SendListNow(ctx context.Context, a mail.Address) error {
 // mostListed bounds SendListNow.
 const mostListed = 500
 
-// all collects everything that is held for a person, the newest of each box.
-func (r *Runner) all(ctx context.Context, p *people.Person) ([]Entry, []quarantine.Told, error) {
+// all collects everything that is held for a person, the newest of each box; by is the number of the list.
+func (r *Runner) all(ctx context.Context, p *people.Person, by int64) ([]Entry, []quarantine.Told, error) {
 	var entries []Entry
 	var told []quarantine.Told
 	in := map[string]int{}
@@ -287,7 +301,7 @@ func (r *Runner) all(ctx context.Context, p *people.Person) ([]Entry, []quaranti
 		if err != nil {
 			return nil, nil, err
 		}
-		t := quarantine.Told{Person: p.Address, Addr: box}
+		t := quarantine.Told{Person: p.Address, Addr: box, By: by}
 		for i := range found.Items {
 			item := &found.Items[i]
 			to := heldFor(item, box)
@@ -300,7 +314,7 @@ func (r *Runner) all(ctx context.Context, p *people.Person) ([]Entry, []quaranti
 				continue
 			}
 			in[item.ID] = len(entries)
-			entries = append(entries, Entry{*item, to})
+			entries = append(entries, Entry{Item: *item, To: to})
 		}
 		if len(r.o.Directory.Readers(box)) == 1 {
 			t.Drop = t.IDs
