@@ -200,7 +200,7 @@ func orDash(t time.Time) string {
 func (c digestRunCmd) follow(a *app, d *digestDesk, waiting []digest.Waiting) error {
 	begun := time.Now()
 	left := waiting
-	sent := 0
+	sent, by := 0, map[string]int{}
 	for c.Wait && len(left) > 0 {
 		select {
 		case <-a.ctx.Done():
@@ -208,7 +208,7 @@ func (c digestRunCmd) follow(a *app, d *digestDesk, waiting []digest.Waiting) er
 		case <-time.After(500 * time.Millisecond):
 		}
 		var err error
-		if left, err = d.untold(a.ctx, left, begun); err != nil {
+		if left, err = d.untold(a.ctx, left, by); err != nil {
 			return err
 		}
 		sent = len(waiting) - len(left)
@@ -224,14 +224,14 @@ func (c digestRunCmd) follow(a *app, d *digestDesk, waiting []digest.Waiting) er
 		fmt.Fprintln(a.err)
 	}
 	if c.JSON {
-		return a.json(map[string]int{"asked": len(waiting), "told": sent})
+		return a.json(map[string]any{"asked": len(waiting), "told": sent, "by": by})
 	}
 	fmt.Fprintf(a.out, "%d people asked for, %d told\n", len(waiting), sent)
 	return nil
 }
 
-// untold returns those whose slot has not come to its end since then.
-func (d *digestDesk) untold(ctx context.Context, list []digest.Waiting, since time.Time) ([]digest.Waiting, error) {
+// untold returns those whose request stands, and counts the others by the node that told them.
+func (d *digestDesk) untold(ctx context.Context, list []digest.Waiting, by map[string]int) ([]digest.Waiting, error) {
 	var left []digest.Waiting
 	for step := range slices.Chunk(list, 500) {
 		who := make([]mail.Address, len(step))
@@ -243,8 +243,10 @@ func (d *digestDesk) untold(ctx context.Context, list []digest.Waiting, since ti
 			return nil, err
 		}
 		for i, st := range states {
-			if st.Slot.State != people.Sent || st.Slot.Due < since.Unix()-1 {
+			if !st.Asked.IsZero() {
 				left = append(left, step[i])
+			} else {
+				by[st.Slot.Node]++
 			}
 		}
 	}

@@ -8,5 +8,6 @@
 //	mark             the recognition mark, as the numbers of its two words
 //	slot             where the digest is: SECONDS|STATE|NODE|MILLISECONDS (package quarantine/digest)
 //	sent, count      when the last digest went out, and how many mails it named
+//	asked            since when (ms) a digest is asked for that is not told yet
 //	fail             what the mail server said when it did not take the last digest
 package people

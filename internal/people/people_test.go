@@ -260,11 +260,24 @@ func TestChoices(t *testing.T) {
 		if err := errors.Join(s.Ask(ctx, taro), s.Ask(ctx, taro), s.Ask(ctx, hanako)); err != nil {
 			t.Fatal(err)
 		}
-		if asked, err := s.Asked(ctx, 10); err != nil || len(asked) != 2 {
+		asked, err := s.Asked(ctx, 10, time.Minute)
+		if err != nil || len(asked) != 2 {
 			t.Errorf("asked: %v %v", asked, err)
 		}
-		if asked, err := s.Asked(ctx, 10); err != nil || len(asked) != 0 {
-			t.Errorf("asked again: %v %v", asked, err)
+		if again, err := s.Asked(ctx, 10, time.Minute); err != nil || len(again) != 0 {
+			t.Errorf("given to two: %v %v", again, err)
+		}
+		if gone, err := s.Asked(ctx, 10, -time.Minute); err != nil || len(gone) != 0 {
+			t.Errorf("given to two: %v %v", gone, err)
+		}
+		// Asked again meanwhile: that stands. The other is answered.
+		time.Sleep(2 * time.Millisecond)
+		if err := errors.Join(s.Ask(ctx, taro), s.Answered(ctx, asked)); err != nil {
+			t.Fatal(err)
+		}
+		states, err = s.Get(ctx, []mail.Address{taro, hanako})
+		if err != nil || states[0].Asked.IsZero() || !states[1].Asked.IsZero() {
+			t.Errorf("%+v %v", states, err)
 		}
 		if err := s.Forget(ctx, taro); err != nil {
 			t.Fatal(err)
@@ -330,7 +343,11 @@ func TestSlots(t *testing.T) {
 		if handing, ok, err = s.Hand(ctx, taro, back, []string{"m3"}); !ok || err != nil {
 			t.Fatalf("%v %v", ok, err)
 		}
-		// A later slot goes on, and tells what stood there.
+		// A later slot does not overtake what is just being handed over; afterwards it goes on, and tells what stood there.
+		if x := take("a", 2000); x.Mine {
+			t.Fatalf("overtaken: %+v", x)
+		}
+		now = now.Add(handLapse + time.Second)
 		later := take("a", 2000)
 		if !later.Mine || later.Before != handing && later.Before.String() != handing.String() || !slices.Equal(later.IDs, []string{"m3"}) {
 			t.Fatalf("%+v", later)

@@ -65,7 +65,8 @@ type Claim struct {
 
 // Take claims slots for this node, in one round trip. A slot is given when the person's last one is earlier; or when it is the same
 // one, was claimed by this node, or by another that has not begun to hand it over for Lapse. What is being handed over is never
-// given to another node, nor to the same: it has to find out whether it was (Back).
+// given to another node, nor to the same: it has to find out whether it was (Back). A later due time does not overtake it for ten minutes:
+// what is just being told would be told twice.
 func (s *Store) Take(ctx context.Context, claims []Claim) ([]Taken, error) {
 	if len(claims) == 0 {
 		return nil, nil
@@ -75,7 +76,7 @@ func (s *Store) Take(ctx context.Context, claims []Claim) ([]Taken, error) {
 	now := s.now()
 	for i, c := range claims {
 		want := Slot{c.Due, Claimed, c.Node, now}
-		cmds[i] = s.take.Eval(ctx, pipe, []string{personKey(c.Person)}, want.String(), c.Due, c.Node, now.Add(-c.Lapse).UnixMilli())
+		cmds[i] = s.take.Eval(ctx, pipe, []string{personKey(c.Person)}, want.String(), c.Due, c.Node, now.Add(-c.Lapse).UnixMilli(), now.Add(-handLapse).UnixMilli())
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("people: %w", err)
@@ -96,7 +97,11 @@ func (s *Store) Take(ctx context.Context, claims []Claim) ([]Taken, error) {
 	return list, nil
 }
 
-// takeLua. KEYS: person. ARGV: the claim, its due time, its node, claims before that (ms) have lapsed.
+// handLapse is how long after its claim a slot that is being handed over may keep another node from a later one.
+const handLapse = 10 * time.Minute
+
+// takeLua. KEYS: person. ARGV: the claim, its due time, its node, claims before that (ms) have lapsed, what is being handed over since
+// before that (ms) can be overtaken.
 const takeLua = `
 local cur = redis.call('HGET', KEYS[1], 'slot')
 local ids = redis.call('HGET', KEYS[1], 'ids')
@@ -107,6 +112,7 @@ if cur then
     if tonumber(due) > tonumber(ARGV[2]) or state ~= 'claimed' then return {'0', before[1], before[2]} end
     if node ~= ARGV[3] and tonumber(at) > tonumber(ARGV[4]) then return {'0', before[1], before[2]} end
   end
+  if due and state == 'handing' and node ~= ARGV[3] and tonumber(at) > tonumber(ARGV[5]) then return {'0', before[1], before[2]} end
 end
 redis.call('HSET', KEYS[1], 'slot', ARGV[1])
 redis.call('HDEL', KEYS[1], 'ids')
@@ -183,18 +189,4 @@ func parseFail(v string) (time.Time, string) {
 		return time.Time{}, ""
 	}
 	return parseMillis(ms), why
-}
-
-// Asked takes up to n persons out of the list of those who want a digest now.
-func (s *Store) Asked(ctx context.Context, n int) ([]mail.Address, error) {
-	list, err := s.c.ZPopMin(ctx, askedKey, int64(n)).Result()
-	if err != nil {
-		return nil, fmt.Errorf("people: %w", err)
-	}
-	asked := make([]mail.Address, len(list))
-	for i, z := range list {
-		key, _ := z.Member.(string)
-		_ = asked[i].UnmarshalText([]byte(key)) // never fails
-	}
-	return asked, nil
 }

@@ -18,7 +18,7 @@ const (
 	allKey     = "p:i:all"     // every person of whom something is known -> when it was last changed by a digest or by the person
 	changedKey = "p:i:changed" // who chose something -> number of the change
 	versionKey = "p:i:version" // number of the last change
-	askedKey   = "p:i:asked"   // who wants a digest now -> since when
+	askedKey   = "p:i:asked"   // who wants a digest now -> from when on (ms) a node may take the request
 )
 
 func personKey(a mail.Address) string { return "p:{" + a.Key() + "}" }
@@ -30,11 +30,17 @@ type Store struct {
 	random io.Reader
 	take   *store.Script
 	swap   *store.Script
+	lease  *store.Script
+	drop   *store.Script
+	same   *store.Script
 }
 
 // NewStore makes a Store; nil for random is the system's.
 func NewStore(c store.Client, now func() time.Time, random io.Reader) *Store {
-	return &Store{c: c, now: now, random: random, take: store.NewScript(takeLua), swap: store.NewScript(swapLua)}
+	return &Store{
+		c: c, now: now, random: random, take: store.NewScript(takeLua), swap: store.NewScript(swapLua),
+		lease: store.NewScript(leaseLua), drop: store.NewScript(dropLua), same: store.NewScript(sameLua),
+	}
 }
 
 // State is what is kept of a person.
@@ -47,9 +53,10 @@ type State struct {
 	Count    int             `json:"count,omitempty"`    // how many mails it named
 	Fail     string          `json:"fail,omitempty"`     // what the mail server said when it refused the last one
 	FailedAt time.Time       `json:"failed_at,omitzero"` // when
+	Asked    time.Time       `json:"asked,omitzero"`     // since when a digest is asked for that is not told yet; zero: none is
 }
 
-var stateFields = []string{"lang", "schedule", "mark", "slot", "sent", "count", "fail"}
+var stateFields = []string{"lang", "schedule", "mark", "slot", "sent", "count", "fail", "asked"}
 
 // Get returns what is known of persons, in order, in one round trip. Of whom nothing is known it is the zero State.
 func (s *Store) Get(ctx context.Context, persons []mail.Address) ([]State, error) {
@@ -73,7 +80,7 @@ func (s *Store) Get(ctx context.Context, persons []mail.Address) ([]State, error
 
 // decodeState reads the fields; what cannot be read is as if it were not there.
 func decodeState(fields []any) State {
-	var v [7]string
+	var v [8]string
 	for i := range min(len(v), len(fields)) {
 		v[i], _ = fields[i].(string)
 	}
@@ -87,6 +94,7 @@ func decodeState(fields []any) State {
 	st.Sent = parseMillis(v[4])
 	st.Count, _ = strconv.Atoi(v[5])
 	st.FailedAt, st.Fail = parseFail(v[6])
+	st.Asked = parseMillis(v[7])
 	return st
 }
 
@@ -225,14 +233,6 @@ func (s *Store) Forget(ctx context.Context, a mail.Address) error {
 		pipe.ZRem(ctx, key, a.Key())
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return fmt.Errorf("people: %w", err)
-	}
-	return nil
-}
-
-// Ask notes that a person is to get a digest now, whatever the schedule says. A server that sends digests does it.
-func (s *Store) Ask(ctx context.Context, a mail.Address) error {
-	if err := s.c.ZAddNX(ctx, askedKey, store.Z{Score: float64(s.now().UnixMilli()), Member: a.Key()}).Err(); err != nil {
 		return fmt.Errorf("people: %w", err)
 	}
 	return nil

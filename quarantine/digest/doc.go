@@ -17,6 +17,11 @@
 // it: no other host ever sends that slot. The host itself, when it is back, finds in its queue and its ledger whether it did, and
 // goes on with 5 or with 1. Should it never come back, what the digest named is still new, and comes with the next one.
 //
+// A digest that is asked for (digest run) is a request that stands until its slot has come to its end. A host takes it for two minutes;
+// when it dies, the next that asks goes on with it, under the due time of the request, so that it finds the same slot: what was not
+// handed over is told, and what was is told by nobody else. A later due time does not overtake a slot that another host has been handing
+// over for less than ten minutes.
+//
 // All of this holds as far as the store keeps what it acknowledged. A Redis that loses its last writes may forget a slot: then the
 // digest's Message-ID is the same, which lets mail servers drop the second.
 //

@@ -137,6 +137,7 @@ type job struct {
 	due      time.Time
 	settings config.DigestOf
 	next     int64 // the due time as it is claimed
+	finished bool  // its slot has come to its end
 }
 
 // Tick looks once who is due, and sends.
@@ -226,15 +227,19 @@ func jobsOf(news []quarantine.News, d *people.Directory) []*job {
 	return jobs
 }
 
-// asked sends to those who want a digest now.
+// askLife is how long a request stands that another host has begun to hand over and not brought to its end.
+const askLife = time.Hour
+
+// asked sends to those who want a digest now. The due time is that of the request, so that a host which goes on with what another has
+// begun finds the other's slot. A request is answered when its slot has come to its end, or nothing is new.
 func (r *Runner) asked(ctx context.Context) error {
-	list, err := r.o.People.Asked(ctx, 10*claimStep)
+	list, err := r.o.People.Asked(ctx, 10*claimStep, lapse)
 	if err != nil || len(list) == 0 {
 		return err
 	}
-	want := map[string]bool{}
-	for _, a := range list {
-		want[a.Key()] = true
+	want := map[string]time.Time{}
+	for _, q := range list {
+		want[q.Person.Key()] = q.At
 	}
 	jobs, err := r.waiting(ctx)
 	if err != nil {
@@ -243,13 +248,33 @@ func (r *Runner) asked(ctx context.Context) error {
 	now := r.o.Now()
 	mine := jobs[:0]
 	for _, j := range jobs {
-		if want[j.person.Key()] {
-			j.due, j.next = now, now.Unix()
+		if at, is := want[j.person.Key()]; is {
+			j.due, j.next = at, at.Unix()
 			_, j.settings = r.o.Directory.Schedule(j.person, config.Schedule{})
 			mine = append(mine, j)
 		}
 	}
-	return r.send(ctx, mine)
+	open := map[string]bool{}
+	for _, j := range mine {
+		open[j.person.Key()] = true
+	}
+	nothing := slices.DeleteFunc(slices.Clone(list), func(q people.Request) bool { return open[q.Person.Key()] })
+	if err := r.o.People.Answered(ctx, nothing); err != nil {
+		return err
+	}
+	for step := range slices.Chunk(mine, claimStep) {
+		if err := r.send(ctx, step); err != nil {
+			return err
+		}
+		ended := map[string]bool{}
+		for _, j := range step {
+			ended[j.person.Key()] = j.finished || now.Sub(j.due) > askLife
+		}
+		if err := r.o.People.Answered(ctx, slices.DeleteFunc(slices.Clone(list), func(q people.Request) bool { return !ended[q.Person.Key()] })); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // send claims the slots and sends, some persons side by side. Each host begins at another place, so that they share the work.
@@ -319,6 +344,7 @@ func (r *Runner) step(ctx context.Context, jobs []*job) error {
 func (r *Runner) note(jobs []*job, taken []people.Taken, results []error) {
 	now := r.o.Now()
 	for i, j := range jobs {
+		j.finished = j.finished || !taken[i].Mine && taken[i].Slot.State == people.Sent && taken[i].Slot.Due >= j.next
 		k := r.known[j.person.Key()]
 		if k == nil {
 			continue
@@ -328,7 +354,7 @@ func (r *Runner) note(jobs []*job, taken []people.Taken, results []error) {
 			r.Counters.Failed.Add(1)
 			k.wait = now.Add(lapse)
 			r.o.Log.Error("a digest could not be sent, it will be tried again", "person", j.person.String(), "error", results[i])
-		case taken[i].Mine, taken[i].Slot.State != people.Claimed:
+		case taken[i].Mine, taken[i].Slot.State != people.Claimed && taken[i].Slot.Due >= j.next:
 			k.done = max(k.done, j.next)
 		default: // another host is at it
 			k.wait = now.Add(lapse / 2)

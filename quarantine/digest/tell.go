@@ -114,7 +114,9 @@ func (r *Runner) settle(ctx context.Context, j *job, told []quarantine.Told, slo
 	if err := r.o.Keeper.Announce(ctx, told); err != nil {
 		return err
 	}
-	return r.o.People.Done(ctx, j.person, slot, count)
+	err := r.o.People.Done(ctx, j.person, slot, count)
+	j.finished = err == nil
+	return err
 }
 
 func idsOf(entries []Entry) []string {
