@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/emersion/go-msgauth/dkim"
@@ -60,21 +61,39 @@ func (s *Signer) Sign(message []byte) ([]byte, error) {
 
 // Parts returns the text and the HTML of the mail.
 func (d *Digest) Parts() (plain, html string, err error) {
-	p, err := d.page()
+	p, html, err := d.render()
 	if err != nil {
 		return "", "", err
 	}
-	html, err = p.html()
-	return p.plain(), html, err
+	return p.plain(), html, nil
+}
+
+// mostHTML bounds the HTML part in octets. Gmail shows the first 102 KB of a mail and hides the rest behind a link: the recognition mark,
+// which stands at the end, must not be there.
+const mostHTML = 96 << 10
+
+// render makes the page and its HTML, with as many mails as fit. The others are counted as more, and are in the list.
+func (d *Digest) render() (*page, string, error) {
+	c := *d
+	c.Entries = slices.Clone(d.Entries)
+	sortItems(c.Entries)
+	for {
+		p, err := c.page()
+		if err != nil {
+			return nil, "", err
+		}
+		html, err := p.html()
+		n := len(c.Entries)
+		if err != nil || n <= 1 || len(crlf(html)) <= mostHTML {
+			return p, html, err
+		}
+		c.Entries = c.Entries[:max(1, min(n-1, n*mostHTML/len(crlf(html))))]
+	}
 }
 
 // Message writes the mail: multipart/alternative of text and HTML, in ASCII with lines below 78 octets.
 func (d *Digest) Message() ([]byte, error) {
-	p, err := d.page()
-	if err != nil {
-		return nil, err
-	}
-	html, err := p.html()
+	p, html, err := d.render()
 	if err != nil {
 		return nil, err
 	}
