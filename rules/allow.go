@@ -27,7 +27,7 @@ func (j *judging) tooMuch(v *mail.Verdict) {
 	if j.tx.Stage < mail.Conclude {
 		return
 	}
-	for _, t := range j.p.thresholds {
+	for _, t := range j.limits() {
 		if t.action == mail.Reject && v.Score >= t.points-1e-9 {
 			v.Action, v.Class, v.Rule, v.RuleID, v.Describe, v.Final = mail.Hold, "spam", "", "threshold.reject", nil, false
 			v.Limit = t.points

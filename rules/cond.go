@@ -32,6 +32,9 @@ type cond struct {
 	reads  []int                         // numbers of words
 	weight int                           // steps for each octet that is read; 0: next to nothing
 	src    string
+
+	literal literal // what an atom asks
+	lists   bool    // it asks a list
 }
 
 const (
@@ -64,6 +67,7 @@ type reader struct {
 	depth int // of predicates around the node
 	reads map[int]bool
 	lists map[string]bool
+	asked bool // the atom at hand asks a list
 }
 
 // compile returns nil after errors.
@@ -156,7 +160,7 @@ func join(o op, kids ...*cond) *cond {
 }
 
 func (c *reader) atom(n ast.Node) *cond {
-	c.reads = map[int]bool{}
+	c.reads, c.asked = map[int]bool{}, false
 	bad := c.bad
 	c.bad = false
 	n = c.rewrite(n)
@@ -170,7 +174,7 @@ func (c *reader) atom(n ast.Node) *cond {
 		a.reads = append(a.reads, r)
 	}
 	slices.Sort(a.reads)
-	a.quick = quick(n, c.vocab)
+	a.quick, a.literal, a.lists = quick(n, c.vocab), literalOf(n, c.vocab), c.asked
 	prog, err := c.env.program(n, c.tree.Source)
 	if err != nil {
 		c.exprError(err)

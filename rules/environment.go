@@ -24,6 +24,8 @@ import (
 type environment struct {
 	vocab     *vocabulary
 	reachable func(mail.Address) error // nil: every address will do
+	domains   []string                 // ours; nil: every domain will do
+	today     string
 }
 
 // inListFunc cannot be written in a condition: it holds a space.
@@ -80,6 +82,5 @@ func located(err error, n ast.Node) error {
 }
 
 func inList(params ...any) (any, error) {
-	_, ok := params[1].(*list).find(params[0].(string))
-	return ok, nil
+	return params[1].(*list).has(params[0].(string))
 }

@@ -1,12 +1,14 @@
 package rules
 
 import (
+	"errors"
 	"fmt"
 	"mime"
 	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
+	efile "github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/vm"
 
 	"sekimori/internal/mail"
@@ -221,7 +223,11 @@ func (s *state) atom(c *cond) tri {
 	}
 	out, err := s.run(c.prog)
 	if err != nil {
-		msg, _, _ := strings.Cut(err.Error(), "\n")
+		msg := err.Error()
+		var at *efile.Error
+		if errors.As(err, &at) {
+			msg = at.Message // without the place within the condition
+		}
 		s.fail(plainer(msg))
 		return unknown
 	}

@@ -55,21 +55,50 @@ func TestBadFiles(t *testing.T) {
 			if err == nil {
 				t.Fatal("it loads")
 			}
-			wantFile := strings.TrimSuffix(path, ".toml") + ".want"
-			got := err.Error() + "\n"
-			if *update {
-				if err := os.WriteFile(wantFile, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(wantFile)
+			sameAsFile(t, strings.TrimSuffix(path, ".toml")+".want", err.Error()+"\n")
+		})
+	}
+}
+
+// TestNotes compares what is noted about each file that loads and yet is not what its author wanted.
+func TestNotes(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join(shared, "note-*.toml"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("%d files: %v", len(paths), err)
+	}
+	for _, path := range paths {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			p, err := loadFile(t, path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got != string(want) {
-				t.Errorf("got\n%swant\n%s", got, want)
+			got := ""
+			for _, w := range p.Warnings() {
+				if strings.HasSuffix(w.File, ".txt") {
+					continue // lists of other files
+				}
+				w.File = filepath.Base(w.File)
+				got += w.Error() + "\n"
 			}
+			sameAsFile(t, strings.TrimSuffix(path, ".toml")+".want", got)
 		})
+	}
+}
+
+// sameAsFile compares, or with -update writes.
+func sameAsFile(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"sekimori/internal/mail"
 )
@@ -32,7 +33,7 @@ var fixtureFacts = []mail.Fact{
 	{Name: "dkim.domains", Type: mail.Strings, Stage: mail.Data},
 	{Name: "dkim.signatures", Type: mail.Int, Stage: mail.Data},
 	{Name: "dmarc.result", Type: mail.String, Stage: mail.Conclude},
-	{Name: "dmarc.policy", Type: mail.String, Stage: mail.Conclude},
+	{Name: "dmarc.policy", Type: mail.String, Stage: mail.Conclude, Values: []string{"", "none", "quarantine", "reject"}},
 	{Name: "dmarc.domain", Type: mail.String, Stage: mail.Conclude},
 	{Name: "dmarc.org_domain", Type: mail.String, Stage: mail.Conclude},
 	{Name: "dmarc.aligned_spf", Type: mail.Bool, Stage: mail.Conclude},
@@ -59,7 +60,10 @@ var fixtureSymbols = []mail.Symbol{
 }
 
 func fixtureOptions() Options {
-	return Options{Facts: fixtureFacts, Symbols: fixtureSymbols, States: fixtureChecks}
+	return Options{
+		Facts: fixtureFacts, Symbols: fixtureSymbols, States: fixtureChecks, Domains: []string{"example.jp", "example.co.jp"},
+		Now: func() time.Time { return time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC) },
+	}
 }
 
 // fixtureTx is a usual mail on which all checks answered and found nothing.

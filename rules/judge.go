@@ -53,6 +53,9 @@ type judging struct {
 	// rule came first.
 	allowed *rule
 	firm    *decision
+	rcpt    mail.Address
+	domain  *domainPolicy // of the recipient; nil: nothing is different for it
+	today   string        // the day of the mail; "" until it is asked for
 }
 
 func findingsDiffer(tx *mail.Transaction) bool {
@@ -77,6 +80,7 @@ type decision struct {
 // one judges one recipient.
 func (j *judging) one(rcpt mail.Address) mail.Verdict {
 	v := mail.Verdict{Rcpt: rcpt}
+	j.rcpt, j.domain = rcpt, j.p.domains[rcpt.Domain]
 	j.sum(&v, rcpt)
 	j.allowed, j.firm = nil, nil
 	var accepted, decided *decision
@@ -129,11 +133,21 @@ func (j *judging) sum(v *mail.Verdict, rcpt mail.Address) {
 			if !counts(f, rcpt) {
 				continue
 			}
-			points := j.p.scores[f.Symbol] * f.Factor()
+			points := j.score(f.Symbol) * f.Factor()
 			v.Score += points
 			v.Counted = append(v.Counted, mail.Counted{Name: f.Symbol, Points: points, Evidence: f.Evidence})
 		}
 	}
+}
+
+// score is what a symbol weighs for the recipient.
+func (j *judging) score(symbol string) float64 {
+	if j.domain != nil {
+		if points, ok := j.domain.scores[symbol]; ok {
+			return points
+		}
+	}
+	return j.p.scores[symbol]
 }
 
 // stage judges the rules of one stage: the first action wins, accept ends the evaluation but for malware.
@@ -184,7 +198,10 @@ func (j *judging) result(r *rule) tri {
 	if j.cached[r.n] {
 		return j.cache[r.n]
 	}
-	t := j.bounded(r)
+	t := miss
+	if j.concerns(r) {
+		t = j.bounded(r)
+	}
 	if !r.perRcpt && !(r.symbols && j.differ) {
 		j.cache[r.n], j.cached[r.n] = t, true
 	}
@@ -204,9 +221,17 @@ func (j *judging) decide(v *mail.Verdict, d *decision) {
 	v.Counted = append(v.Counted, mail.Counted{Name: r.id, Evidence: j.evidence(r), Rule: r.place(), Describe: r.describe})
 }
 
+// limits are the thresholds for the recipient.
+func (j *judging) limits() []threshold {
+	if j.domain != nil && j.domain.thresholds != nil {
+		return j.domain.thresholds
+	}
+	return j.p.thresholds
+}
+
 // threshold applies the harshest threshold that the score reaches, unless a rule has already done as much.
 func (j *judging) threshold(v *mail.Verdict) {
-	for _, t := range j.p.thresholds {
+	for _, t := range j.limits() {
 		if t.action <= v.Action {
 			return
 		}
@@ -246,7 +271,11 @@ func (j *judging) evidence(r *rule) []mail.Evidence {
 		for _, name := range r.lists {
 			l := j.p.vocab.lists[name]
 			if s, ok := j.s.env[w.key].(string); ok {
-				if line, ok := l.find(s); ok {
+				if l.member != nil {
+					if in, err := l.has(s); in && err == nil {
+						all = append(all, mail.Evidence{Key: "lists." + name, Value: l.base})
+					}
+				} else if line, ok := l.find(s); ok {
 					all = append(all, mail.Evidence{Key: "lists." + name, Value: fmt.Sprintf("%s:%d", l.base, line)})
 				}
 			}

@@ -17,6 +17,9 @@ type list struct {
 	nets    map[netip.Prefix]int // masked -> line
 	bits    [2][]int             // prefix lengths in use, longest first, for IPv4 and IPv6
 	base    string               // file name, for evidence
+
+	group  mail.Address // whose members the list is, when it is one of the directory
+	member func(group, a mail.Address) (bool, error)
 }
 
 // listKind says what may stand in a list.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"sekimori/internal/mail"
 )
@@ -25,6 +26,13 @@ type Options struct {
 	Facts      []mail.Fact        // of all checks; the base facts need not be among them
 	Symbols    []mail.Symbol
 	States     []string // names of all checks
+	// Domains are ours, for which rules can be; nil: every domain will do.
+	Domains []string
+	// Member says whether an address is a member of a group of the directory. Its error says that nobody can tell: what is asked
+	// is unknown. It is called from within Judge and answers from memory. nil: nobody can tell.
+	Member func(group, a mail.Address) (bool, error)
+	// Now is the clock by which a rule that has ended is noted; nil: time.Now.
+	Now func() time.Time
 	// Reachable says why mail cannot be sent to an address that a rule names, nil when it can; nil: every address will do.
 	Reachable func(mail.Address) error
 	// Protected are classes that what recipients allow for themselves does not let through; malware is always one.
@@ -42,6 +50,7 @@ type Policy struct {
 	stages     [mail.Conclude + 1][]*rule
 	scores     map[string]float64
 	thresholds []threshold // harshest first
+	domains    map[string]*domainPolicy
 	vocab      *vocabulary
 	mode       string
 	version    string
@@ -75,8 +84,11 @@ func Versions() []string {
 // is wrong. A directory that does not exist is an error; an empty one is not.
 func Load(o Options) (*Policy, error) {
 	l := &loader{o: o, d: &diagnostics{}, vocab: newVocabulary(o)}
-	l.env = &environment{vocab: l.vocab, reachable: l.o.Reachable}
-	l.p = &Policy{scores: map[string]float64{}, vocab: l.vocab, mode: o.Mode, decode: o.DecodeHeader, onSuspend: o.OnSuspend, protected: append([]string{classMalware}, o.Protected...)}
+	if l.o.Now == nil {
+		l.o.Now = time.Now
+	}
+	l.env = &environment{vocab: l.vocab, reachable: l.o.Reachable, domains: l.o.Domains, today: l.o.Now().Format(time.DateOnly)}
+	l.p = &Policy{scores: map[string]float64{}, domains: map[string]*domainPolicy{}, vocab: l.vocab, mode: o.Mode, decode: o.DecodeHeader, onSuspend: o.OnSuspend, protected: append([]string{classMalware}, o.Protected...)}
 	if l.p.decode == nil {
 		l.p.decode = decodeHeader
 	}
@@ -93,17 +105,19 @@ func Load(o Options) (*Policy, error) {
 		l.decode(doc)
 	}
 	l.disable()
+	l.resolveDomains()
 	l.setThresholds()
 	l.unusedLists()
 	if err := l.d.err(); err != nil {
 		return nil, err
 	}
 	p := l.p
-	p.warnings = l.d.warns
 	for i, r := range p.rules {
 		r.n = i
 		p.stages[r.at] = append(p.stages[r.at], r)
 	}
+	l.shadows()
+	p.warnings = l.d.warns
 	p.states.New = func() any { return newState(p.vocab) }
 	return p, nil
 }
@@ -184,18 +198,11 @@ func (l *loader) parse(path, base string, data []byte) parsed {
 // decode reads everything else of one file.
 func (l *loader) decode(doc parsed) {
 	x := &decoder{env: l.env, d: l.d, f: doc.f}
-	x.unknownKeys(doc.root, []string{"rule", "scores", "lists", "disable", "policy"}, "a rule file")
-	l.scores(x, doc.root.get("scores"))
+	x.unknownKeys(doc.root, []string{"rule", "scores", "lists", "disable", "policy", "domain"}, "a rule file")
+	l.scores(x, doc.root.get("scores"), l.p.scores)
 	l.policy(x, doc.root.get("policy"))
-	if e := doc.root.get("disable"); x.want(e, kindArray) {
-		for _, v := range e.val.items {
-			if v.kind != kindString {
-				x.errorf(v.off, "disable lists ids as strings, not %s", v.kind)
-				continue
-			}
-			l.disabled = append(l.disabled, disabledID{v.str, doc.f, v.off})
-		}
-	}
+	l.domainSections(x, doc.root.get("domain"))
+	l.disabled = append(l.disabled, x.disabled(doc.root.get("disable"))...)
 	e := doc.root.get("rule")
 	if e == nil {
 		return

@@ -96,7 +96,7 @@ func (c *reader) inList(x *ast.BinaryNode, m *ast.MemberNode) ast.Node {
 		c.nodeError(prop, "unknown list %q%s", prop.Value, suggest(prop.Value, keysOf(c.vocab.lists)))
 		return x
 	}
-	c.lists[prop.Value] = true
+	c.lists[prop.Value], c.asked = true, true
 	call := &ast.CallNode{Callee: named(inListFunc, x), Arguments: []ast.Node{x.Left, named("lists."+prop.Value, m)}}
 	call.SetLocation(x.Location())
 	return call

@@ -39,6 +39,11 @@ type rule struct {
 	bcc      []mail.Address // to whom as well
 	tests    []test
 	burden   burden
+
+	from, until string        // days, that of the end counted; "": no limit
+	domains     []string      // whose recipients it is for; nil: everybody
+	left        bool          // some domain leaves it out
+	asks        []alternative // what its condition asks; nil: not known
 }
 
 // place is file:line, as it stands in verdicts.
@@ -68,7 +73,7 @@ func (c ceiling) under(a mail.Action) mail.Action {
 }
 
 var (
-	ruleKeys   = []string{"id", "describe", "when", "score", "action", "redirect", "bcc", "class", "at", "mode", "reply", "keep", "final", "test"}
+	ruleKeys   = []string{"id", "describe", "when", "score", "action", "redirect", "bcc", "class", "at", "mode", "reply", "keep", "final", "from", "until", "domains", "test"}
 	actionKeys = []string{"accept", "allow", "tag", "discard", "hold", "defer", "reject"}
 )
 
@@ -122,7 +127,9 @@ func (x *decoder) rule(t *table) *rule {
 	x.mode(r, t)
 	x.reply(r, t)
 	x.final(r, t)
+	x.dates(r, t)
 	ok := x.when(r, t)
+	x.domains(r, t)
 	x.stage(r, t, ok)
 	x.keep(r, t)
 	x.tests(r, t)
@@ -323,6 +330,7 @@ func (x *decoder) when(r *rule, t *table) bool {
 		r.symbols = r.symbols || w.kind == symbolWord
 	})
 	x.heavy(r, e.val.off)
+	x.contradiction(r, e.val.off)
 	return true
 }
 

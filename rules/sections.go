@@ -50,9 +50,6 @@ func (l *loader) lists(doc parsed) {
 		return
 	}
 	for _, k := range e.val.tab.keys {
-		if !x.want(k, kindString) {
-			continue
-		}
 		if !isID(k.name) || strings.Contains(k.name, "-") {
 			x.errorf(k.off, "the name of a list is of letters, digits and _: %q", clip(k.name, 80))
 			continue
@@ -62,8 +59,39 @@ func (l *loader) lists(doc parsed) {
 			continue
 		}
 		l.vocab.lists[k.name] = newList(k.name)
-		l.used[k.val.str] = true
-		l.listFile(l.vocab.lists[k.name], k.val.str, anyEntries, doc.f, k.val.off)
+		l.fill(x, l.vocab.lists[k.name], k.val)
+	}
+}
+
+// fill reads a list from where its value says: a file, a group of the directory ("group:ADDRESS"), or the value itself.
+func (l *loader) fill(x *decoder, into *list, v *value) {
+	switch {
+	case v.kind == kindArray:
+		into.base = x.f.base
+		for _, item := range v.items {
+			if item.kind != kindString {
+				x.errorf(item.off, "a list holds strings, not %s", item.kind)
+			} else if err := into.add(item.str, x.f.line(item.off), anyEntries); err != nil {
+				x.errorf(item.off, "%q: %s", clip(item.str, 80), err)
+			}
+		}
+		into.index()
+	case v.kind != kindString:
+		x.errorf(v.off, "a list is the name of a file, \"group:ADDRESS\", or its entries as [\"…\", \"…\"], not %s", v.kind)
+		return
+	case strings.HasPrefix(v.str, groupPrefix):
+		l.group(x, into, v)
+		return
+	default:
+		l.used[v.str] = true
+		before := len(l.d.errs)
+		l.listFile(into, v.str, anyEntries, x.f, v.off)
+		if len(l.d.errs) > before {
+			return
+		}
+	}
+	if len(into.entries)+len(into.nets) == 0 {
+		x.d.warnf(x.f, v.off, "the list %s is empty, so that nothing is ever in it", into.name)
 	}
 }
 
@@ -76,7 +104,8 @@ func standardHint(name string) string {
 	return ""
 }
 
-func (l *loader) scores(x *decoder, e *entry) {
+// scores reads points by symbol into a map.
+func (l *loader) scores(x *decoder, e *entry, into map[string]float64) {
 	if !x.want(e, kindTable) {
 		return
 	}
@@ -89,7 +118,7 @@ func (l *loader) scores(x *decoder, e *entry) {
 			if k.val.num < -1000 || k.val.num > 1000 {
 				x.errorf(k.val.off, "a score is between -1000 and 1000")
 			}
-			l.p.scores[k.name] = k.val.num
+			into[k.name] = k.val.num
 		}
 	}
 }
@@ -105,14 +134,34 @@ func (l *loader) policy(x *decoder, e *entry) {
 	if !x.want(t, kindTable) {
 		return
 	}
+	l.limits = x.limits(t.val.tab)
+}
+
+// limits reads thresholds by name.
+func (x *decoder) limits(t *table) map[string]float64 {
 	limits := map[string]float64{}
-	x.unknownKeys(t.val.tab, thresholdNames, "thresholds")
-	for _, k := range t.val.tab.keys {
+	x.unknownKeys(t, thresholdNames, "thresholds")
+	for _, k := range t.keys {
 		if slices.Contains(thresholdNames, k.name) && x.want(k, kindFloat) {
 			limits[k.name] = k.val.num
 		}
 	}
-	l.limits = limits
+	return limits
+}
+
+// disabled reads the ids of a disable.
+func (x *decoder) disabled(e *entry) (all []disabledID) {
+	if !x.want(e, kindArray) {
+		return nil
+	}
+	for _, v := range e.val.items {
+		if v.kind != kindString {
+			x.errorf(v.off, "disable lists ids as strings, not %s", v.kind)
+			continue
+		}
+		all = append(all, disabledID{v.str, x.f, v.off})
+	}
+	return all
 }
 
 // disable takes rules out, once all are known.
@@ -143,21 +192,28 @@ func (l *loader) setThresholds() {
 	if l.o.Thresholds != nil {
 		limits = l.o.Thresholds
 	}
+	l.p.thresholds = l.limitList(limits)
+}
+
+// limitList sorts thresholds, the harshest first.
+func (l *loader) limitList(limits map[string]float64) []threshold {
+	list := []threshold{}
 	for _, name := range keysOf(limits) {
 		a, ok := mail.ParseAction(name)
 		if !ok || !slices.Contains(thresholdNames, name) {
 			l.d.errorf(nil, 0, "policy.thresholds: unknown threshold %q: one of tag, hold, reject%s", name, suggest(name, thresholdNames))
 			continue
 		}
-		l.p.thresholds = append(l.p.thresholds, threshold{a, limits[name]})
+		list = append(list, threshold{a, limits[name]})
 	}
-	slices.SortFunc(l.p.thresholds, func(a, b threshold) int { return int(b.action - a.action) })
-	for i := 1; i < len(l.p.thresholds); i++ {
-		if harsh, mild := l.p.thresholds[i-1], l.p.thresholds[i]; mild.points >= harsh.points {
+	slices.SortFunc(list, func(a, b threshold) int { return int(b.action - a.action) })
+	for i := 1; i < len(list); i++ {
+		if harsh, mild := list[i-1], list[i]; mild.points >= harsh.points {
 			l.d.warns = append(l.d.warns, Error{Message: fmt.Sprintf("thresholds: %s (%g) never applies, because %s begins at %g",
 				mild.action, mild.points, harsh.action, harsh.points)})
 		}
 	}
+	return list
 }
 
 // unusedLists warns of files that look like lists and are read by nothing: a misspelt name would protect nobody.

@@ -53,7 +53,7 @@ func (f *file) line(off int) int {
 type kind int
 
 const (
-	kindOther kind = iota // dates and times, which nothing here takes
+	kindOther kind = iota // dates and times; a date has its text in str
 	kindString
 	kindInt
 	kindFloat
@@ -260,6 +260,8 @@ func (doc *document) value(n *unstable.Node, off int) *value {
 	switch n.Kind {
 	case unstable.String:
 		v.kind, v.str, v.raw = kindString, string(n.Data), doc.p.Raw(n.Raw)
+	case unstable.LocalDate:
+		v.str = string(n.Data)
 	case unstable.Bool:
 		v.kind, v.b = kindBool, n.Data[0] == 't'
 	case unstable.Integer:

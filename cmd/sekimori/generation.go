@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -10,7 +11,10 @@ import (
 
 	"sekimori/internal/config"
 	"sekimori/internal/dns"
+	"sekimori/internal/mail"
 )
+
+var errNoDirectory = errors.New("the directory is not there yet")
 
 // generation is one configuration with the checks and rules that were made of it. The present one judges new connections; an
 // older one lives until its last connection has ended.
@@ -42,6 +46,18 @@ func (s *server) judge() *judge { return s.present.Load().judge }
 func (s *server) newGeneration(ctx context.Context, cfg *config.Config) (*generation, error) {
 	g := &generation{cfg: cfg, warn: &scopedWarnings{w: s.warn, own: map[string]string{}}}
 	o := judgeOptions{log: s.log, store: s.store, observe: s.metrics.Outcome, warn: g.warn.set, lasting: s.warn.set}
+	o.member = func(group, a mail.Address) (bool, error) {
+		if g.rcpts == nil {
+			return false, errNoDirectory
+		}
+		return g.rcpts.Member(group, a)
+	}
+	o.groups = func(a mail.Address) ([]string, error) {
+		if g.rcpts == nil {
+			return nil, errNoDirectory
+		}
+		return g.rcpts.Groups(a)
+	}
 	if old := s.present.Load(); old.judge != nil {
 		o.keep = old.judge
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"sekimori/filters"
@@ -41,7 +42,9 @@ type judgeOptions struct {
 	warn    func(cause, message string)
 	lasting func(cause, message string) // as warn, for what outlives this judge; nil: warn
 	keep    *judge                      // of which to keep what may be kept; nil: nothing
-	dry     bool                        // count rate limits in a store of its own
+	member  func(group, a mail.Address) (bool, error)
+	groups  func(a mail.Address) ([]string, error)
+	dry     bool // count rate limits in a store of its own
 }
 
 // loadConfig reads the configuration of a command.
@@ -79,18 +82,29 @@ func terminal(w io.Writer) bool {
 }
 
 // loadPolicy reads the rules that the configuration names.
-func loadPolicy(cfg *config.Config) (*rules.Policy, error) { return loadRules(cfg, nil) }
+func loadPolicy(cfg *config.Config) (*rules.Policy, error) { return loadRules(cfg, rules.Options{}) }
 
-// loadRules is loadPolicy for a server, which tells of rules that take too long.
-func loadRules(cfg *config.Config, suspended func(id, place string)) (*rules.Policy, error) {
+// loadRules is loadPolicy for a server, which tells of rules that take too long (OnSuspend) and has a directory (Member).
+func loadRules(cfg *config.Config, o rules.Options) (*rules.Policy, error) {
 	specs := filters.Specs()
 	return rules.Load(rules.Options{
 		Reachable: cfg.Reachable,
 		Dir:       cfg.RulesDir, Defaults: cfg.Policy.Defaults, Disable: cfg.Policy.Disable, Thresholds: cfg.Policy.Thresholds,
 		Mode: cfg.Policy.Mode, Facts: filters.Facts(specs), Symbols: filters.Symbols(specs), States: filters.Names(specs),
 		DecodeHeader: mime.DecodeHeader, Protected: cfg.Quarantine.AdminOnly,
-		OnSuspend: suspended,
+		OnSuspend: o.OnSuspend, Member: o.Member, Domains: ourDomains(cfg),
+		Now: func() time.Time { return time.Now().In(cfg.Digest.Location()) },
 	})
+}
+
+func ourDomains(cfg *config.Config) []string {
+	all := []string{}
+	for i := range cfg.Domains {
+		for _, name := range cfg.Domains[i].Names {
+			all = append(all, strings.ToLower(name))
+		}
+	}
+	return all
 }
 
 // newJudge puts the checks, the rules and the gate together. What it starts in the background ends with ctx.
@@ -100,7 +114,7 @@ func newJudge(ctx context.Context, cfg *config.Config, o judgeOptions) (*judge, 
 	suspended := func(id, place string) {
 		o.warn("rules."+id, "the rule "+id+" ("+place+") takes too long over mail after mail; it is not judged until the rules are loaded anew")
 	}
-	if j.policy, err = loadRules(cfg, suspended); err != nil {
+	if j.policy, err = loadRules(cfg, rules.Options{OnSuspend: suspended, Member: o.member}); err != nil {
 		return nil, err
 	}
 	if j.resolver, err = judgeDNS(cfg, o); err != nil {
@@ -145,9 +159,11 @@ func newJudge(ctx context.Context, cfg *config.Config, o judgeOptions) (*judge, 
 			degraded[dependency] = action
 		}
 	}
-	j.gate = gate.New(gate.Options{Chain: j.chain, Policy: j.policy, Degraded: degraded, Observe: cfg.Policy.Mode == "observe", Now: func() time.Time {
-		return time.Now().In(cfg.Digest.Location()) // rules speak of the hour on people's clocks
-	}})
+	j.gate = gate.New(gate.Options{
+		Groups: o.groups, Chain: j.chain, Policy: j.policy, Degraded: degraded, Observe: cfg.Policy.Mode == "observe", Now: func() time.Time {
+			return time.Now().In(cfg.Digest.Location()) // rules speak of the hour on people's clocks
+		},
+	})
 	return j, nil
 }
 

@@ -21,6 +21,7 @@ type Gate struct {
 	policy   *rules.Policy
 	degraded map[string]mail.Action // dependency -> at least this, when a check that needs it could not look
 	observe  bool
+	groups   func(mail.Address) ([]string, error)
 	now      func() time.Time
 }
 
@@ -31,11 +32,13 @@ type Options struct {
 	Degraded map[string]mail.Action
 	Observe  bool // policy.mode = "observe": Degraded does not apply, everything is delivered
 	Now      func() time.Time
+	// Groups says in which groups of the directory a recipient is, from memory; nil, or an error: nobody knows.
+	Groups func(mail.Address) ([]string, error)
 }
 
 // New returns a Gate.
 func New(o Options) *Gate {
-	return &Gate{chain: o.Chain, policy: o.Policy, degraded: o.Degraded, observe: o.Observe, now: o.Now}
+	return &Gate{chain: o.Chain, policy: o.Policy, degraded: o.Degraded, observe: o.Observe, groups: o.Groups, now: o.Now}
 }
 
 // Visit is one connection. Its methods are called by one goroutine, in the order of the dialogue.
@@ -160,6 +163,7 @@ func (j *Judging) Rcpt(ctx context.Context, rcpt mail.Address, mailboxes []mail.
 	tx.Outcomes = slices.Concat(j.tx.Outcomes, outcomes)
 	tx.Facts = maps.Clone(j.tx.Facts)
 	tx.AddFacts(outcomes)
+	g.person(&tx, rcpt)
 	j.last = rcptState{rcpt: rcpt, mailboxes: mailboxes, outcomes: outcomes}
 	v := g.policy.Judge(&tx, []mail.Address{rcpt})[0]
 	return g.degrade(v, &tx)
@@ -190,6 +194,7 @@ func (j *Judging) Conclude(ctx context.Context, msg *mail.Message) []mail.Verdic
 	for _, r := range j.atRcpt {
 		j.tx.Outcomes = append(j.tx.Outcomes, r.outcomes...)
 		j.tx.AddFacts(ofRcpt(r))
+		g.person(&j.tx, r.rcpt)
 	}
 	j.tx.Message = msg
 	for _, stage := range []mail.Stage{mail.Data, mail.Conclude} {
@@ -216,6 +221,16 @@ func (j *Judging) forChecks(stage mail.Stage) mail.Transaction {
 	tx := j.tx
 	tx.Stage, tx.Facts = stage, nil
 	return tx
+}
+
+// person enters what the directory knows of a recipient.
+func (g *Gate) person(tx *mail.Transaction, rcpt mail.Address) {
+	if g.groups == nil {
+		return
+	}
+	if list, err := g.groups(rcpt); err == nil {
+		tx.SetRcptFact(rcpt, "rcpt.groups", list)
+	}
 }
 
 // ofRcpt gives the outcomes of the checks at RCPT with the recipient whose facts they are.

@@ -82,6 +82,7 @@ var BaseFacts = []Fact{
 	{Name: "rcpt.domain", Type: String, Stage: Rcpt, PerRcpt: true},
 	{Name: "rcpt.mailbox", Type: String, Stage: Rcpt, PerRcpt: true},
 	{Name: "rcpt.mailboxes", Type: Strings, Stage: Rcpt, PerRcpt: true},
+	{Name: "rcpt.groups", Type: Strings, Stage: Rcpt, PerRcpt: true},
 	{Name: "message.size", Type: Int, Stage: Data},
 	{Name: "message.rcpts", Type: Int, Stage: Data},
 	{Name: "message.subject", Type: String, Stage: Data},

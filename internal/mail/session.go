@@ -64,7 +64,7 @@ type Transaction struct {
 	Outcomes []Outcome
 	Facts    map[string]any
 	// RcptFacts are those that differ between recipients; what is not there is taken from Facts. The facts of BaseFacts that are
-	// named rcpt are in neither: they are made of the recipient and of Mailboxes.
+	// named rcpt are in neither, but for rcpt.groups: they are made of the recipient and of Mailboxes.
 	RcptFacts map[Address]map[string]any
 }
 
@@ -76,6 +76,17 @@ func (tx *Transaction) RcptFact(rcpt Address, name string) any {
 	return tx.Facts[name]
 }
 
+// SetRcptFact enters a fact that holds for one recipient.
+func (tx *Transaction) SetRcptFact(rcpt Address, name string, value any) {
+	if tx.RcptFacts == nil {
+		tx.RcptFacts = map[Address]map[string]any{}
+	}
+	if tx.RcptFacts[rcpt] == nil {
+		tx.RcptFacts[rcpt] = map[string]any{}
+	}
+	tx.RcptFacts[rcpt][name] = value
+}
+
 // AddFacts takes over what checks found out: what holds for one recipient into RcptFacts, all else into Facts.
 func (tx *Transaction) AddFacts(outcomes []Outcome) {
 	for i := range outcomes {
@@ -84,13 +95,7 @@ func (tx *Transaction) AddFacts(outcomes []Outcome) {
 				tx.Facts[f.Name] = f.Value
 				continue
 			}
-			if tx.RcptFacts == nil {
-				tx.RcptFacts = map[Address]map[string]any{}
-			}
-			if tx.RcptFacts[f.Rcpt] == nil {
-				tx.RcptFacts[f.Rcpt] = map[string]any{}
-			}
-			tx.RcptFacts[f.Rcpt][f.Name] = f.Value
+			tx.SetRcptFact(f.Rcpt, f.Name, f.Value)
 		}
 	}
 }

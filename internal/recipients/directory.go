@@ -58,6 +58,8 @@ type Directory struct {
 	files   []*file
 	head    string
 
+	groups  groupCache
+	reverse reverseGroups
 	writing sync.Mutex
 	written string // the status file's text
 }

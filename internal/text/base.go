@@ -68,6 +68,7 @@ var baseTexts = []Entry{
 	{"fact.rcpt.local", "宛先の@より前", "local part of the recipient"},
 	{"fact.rcpt.mailbox", "宛先の別名をたどったメールボックスのアドレス", "mailbox that the recipient stands for"},
 	{"fact.rcpt.mailboxes", "宛先（別名やグループ）に含まれるメールボックスのアドレス", "mailboxes that the recipient stands for"},
+	{"fact.rcpt.groups", "宛先が属するグループや別名のアドレス（宛先の一覧が古く、確かめられないときは「不明」）", "addresses of the groups and aliases that the recipient is in; unknown when the directory cannot say"},
 	{"fact.rcpt.domain", "宛先のドメイン", "domain of the recipient"},
 	{"fact.message.size", "メールの大きさ（バイト）", "size of the message in bytes"},
 	{"fact.message.rcpts", "宛先の数", "number of recipients"},
