@@ -41,9 +41,10 @@ type Part struct {
 	Name     string // decoded file name; empty when it has none
 	// OtherNames are further names the same file was given: readers of mail differ in which they show.
 	OtherNames []string
-	Attached   bool // Content-Disposition: attachment
-	Depth      int  // 0 for the message
-	Start      int  // offset of its body in Raw
+	ID         string // Content-ID without its angle brackets, as written; "" when it has none
+	Attached   bool   // Content-Disposition: attachment
+	Depth      int    // 0 for the message
+	Start      int    // offset of its body in Raw
 	End        int
 	Text       string   // for text parts: decoded, UTF-8, bounded
 	HTML       bool     // Text is made from HTML: tags removed

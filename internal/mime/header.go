@@ -214,13 +214,17 @@ func hasPrefixFold(s, prefix string) bool {
 type entity struct {
 	ctype        []string // values of Content-Type, in order
 	encoding     string
+	id           string
 	disposition  string
 	dispositions int
 	encodings    int
 }
 
+// maxID is how long a Content-ID may be.
+const maxID = 998
+
 func (e *entity) note(name, value string) {
-	if len(name) < 12 || !hasPrefixFold(name, "Content-") {
+	if len(name) < 10 || !hasPrefixFold(name, "Content-") {
 		return
 	}
 	switch {
@@ -231,6 +235,10 @@ func (e *entity) note(name, value string) {
 	case strings.EqualFold(name, "Content-Transfer-Encoding"):
 		if e.encodings++; e.encoding == "" {
 			e.encoding = normalEncoding(value)
+		}
+	case strings.EqualFold(name, "Content-ID"):
+		if e.id == "" && len(value) <= maxID {
+			e.id = strings.Trim(value, "<> \t")
 		}
 	case strings.EqualFold(name, "Content-Disposition"):
 		if e.dispositions++; e.disposition == "" {

@@ -17,6 +17,13 @@ func Source(m *mail.Message, p *mail.Part) (source string, cut bool) {
 	return w.charset(p, b, true), cut
 }
 
+// Octets returns the beginning of a part, at most limit octets, with its transfer encoding undone. m is a result of Parse and p one of
+// its parts.
+func Octets(m *mail.Message, p *mail.Part, limit int) []byte {
+	b, _ := decodeTransfer(p.Encoding, m.Raw[p.Start:p.End], limit)
+	return b
+}
+
 // Size returns how many octets a part has when its transfer encoding is undone, as a file manager would show it. m is a
 // result of Parse and p one of its parts.
 func Size(m *mail.Message, p *mail.Part) int64 {

@@ -16,7 +16,7 @@ func (w *walker) walk(e entity, off, depth int, digest bool) {
 	t := w.contentType(&e, digest)
 	index := len(w.msg.Parts)
 	w.msg.Parts = append(w.msg.Parts, mail.Part{
-		Type: t.name, Charset: t.charset, Encoding: e.encoding, Depth: depth, Start: off,
+		Type: t.name, Charset: t.charset, Encoding: e.encoding, ID: e.id, Depth: depth, Start: off,
 	})
 	w.disposition(&e, &t, &w.msg.Parts[index])
 	encoded := e.encoding == "base64" || e.encoding == "quoted-printable"

@@ -29,15 +29,15 @@ var siteTexts = []Entry{
 
 	{"web.error.address", "メールアドレスの形式が正しくありません。お確かめのうえ、もう一度入力してください。", "This is not a mail address. Please check it and enter it again."},
 	{
-		"web.error.forged", "このリンクは開けませんでした。途中で改行されたり、一部が欠けたりしている可能性があります。お知らせメールのリンクをもう一度開くか、一覧をお送りする機能をご利用ください。",
+		"web.error.forged", "このリンクは開けませんでした。途中で改行されたり、一部が欠けたりしている可能性があります。お知らせメールのリンクをもう一度開くか、一覧を新しくお取り寄せください。",
 		"This link cannot be opened. It may have been cut off or changed on its way. Please open the link in the notice again, or have your list sent to you.",
 	},
 	{
-		"web.error.expired", "このリンクの有効期限は過ぎています。新しいお知らせメールのリンクを開くか、一覧をお送りする機能をご利用ください。",
+		"web.error.expired", "このリンクの有効期限は過ぎています。新しいお知らせメールのリンクを開くか、一覧を新しくお取り寄せください。",
 		"This link has expired. Please open the link in a newer notice, or have your list sent to you.",
 	},
 	{
-		"web.error.key", "このリンクは古いため、開けなくなりました。新しいお知らせメールのリンクを開くか、一覧をお送りする機能をご利用ください。",
+		"web.error.key", "このリンクは古いため、開けなくなりました。新しいお知らせメールのリンクを開くか、一覧を新しくお取り寄せください。",
 		"This link is too old to be opened. Please open the link in a newer notice, or have your list sent to you.",
 	},
 	{"web.error.store", "ただいま表示できません。何も変更していません。しばらくしてから、もう一度お試しください。", "This cannot be shown at the moment. Nothing was changed. Please try again shortly."},

@@ -19,17 +19,18 @@ table{border-collapse:collapse;max-width:100%}
 td,th{padding:2px 4px;vertical-align:top}
 h1,h2,h3{font-size:1.15em}
 pre{white-space:pre-wrap}
+img{max-width:100%;height:auto}
 .link{text-decoration:underline}
 .target,.image,.cut{font-size:.875em;color:GrayText;color:light-dark(#4a4a4a,#c4c4c4)}
 .differs{font-weight:bold;color:light-dark(#8f1414,#ffb4ab)}
 `
 
-// FramePolicy is the Content-Security-Policy of Document: nothing is fetched, run, submitted or framed elsewhere, and only our own
+// FramePolicy is the Content-Security-Policy of Document: nothing is fetched (pictures of the mail itself stand in it as data), run, submitted or framed elsewhere, and only our own
 // style sheet applies. sandbox makes it an origin of its own also when it is opened by itself.
 func FramePolicy() string {
 	sum := sha256.Sum256([]byte(frameStyle))
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-		"'; img-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'self'; sandbox"
+		"'; img-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'self'; sandbox"
 }
 
 // Document returns the markup of a mail as a page of its own, to be served with FramePolicy; ok is false when the mail has none. m is
@@ -44,7 +45,7 @@ func Document(m *mail.Message, w Words) (doc string, ok bool) {
 	b.WriteString(`<!doctype html><html lang="` + string(w.Lang) + `"><head><meta charset="utf-8">` +
 		`<meta name="viewport" content="width=device-width, initial-scale=1"><title>` + html.EscapeString(w.Title) + `</title><style>` +
 		frameStyle + `</style></head><body dir="auto"><main>`)
-	b.WriteString(clean(source, w))
+	b.WriteString(clean(source, w, newAlbum(m)))
 	if cut {
 		b.WriteString(`<p class="cut">` + html.EscapeString(w.Cut) + "</p>")
 	}

@@ -39,7 +39,8 @@ var policy = sync.OnceValue(func() *bluemonday.Policy {
 	p.AllowURLSchemesMatching(regexp.MustCompile(`.`))
 	p.AllowRelativeURLs(true)
 	p.RequireParseableURLs(false)
-	p.AllowAttrs("alt").OnElements("img")
+	// Of the addresses only those of the mail's own pictures matter; open puts others out.
+	p.AllowAttrs("alt", "src").OnElements("img")
 	p.AllowNoAttrs().OnElements("img")
 	p.AddSpaceWhenStrippingTag(true)
 	// What stands in them is text that some reader shows: a start tag without its end must not hide the rest of the mail.
@@ -58,10 +59,10 @@ type Words struct {
 }
 
 // clean turns the markup of a mail into markup that does nothing.
-func clean(source string, w Words) string {
-	c := cleaner{words: w}
+func clean(source string, w Words, pictures *album) string {
+	c := cleaner{words: w, pictures: pictures}
 	z := html.NewTokenizer(strings.NewReader(policy().Sanitize(noscript.ReplaceAllString(source, " "))))
-	for c.out.Len() < maxMarkup && c.tags < maxTags {
+	for c.out.Len()-c.drawn < maxMarkup && c.tags < maxTags {
 		switch z.Next() {
 		case html.ErrorToken:
 			c.closeAll()
@@ -84,13 +85,16 @@ func clean(source string, w Words) string {
 var noscript = regexp.MustCompile(`(?i)</?noscript[^>]*>?`)
 
 type cleaner struct {
-	words  Words
-	out    strings.Builder
-	stack  []string
-	tags   int
-	href   string
-	anchor bool
-	shown  strings.Builder // text of the open link
+	words Words
+	// pictures of the mail; nil: none are shown
+	pictures *album
+	drawn    int // octets of out that are pictures: they have bounds of their own
+	out      strings.Builder
+	stack    []string
+	tags     int
+	href     string
+	anchor   bool
+	shown    strings.Builder // text of the open link
 }
 
 func (c *cleaner) text(s string) {
@@ -114,6 +118,12 @@ func (c *cleaner) open(t html.Token) {
 		return
 	case "img":
 		alt, _ := attribute(t, "alt")
+		source, _ := attribute(t, "src")
+		if data := c.pictures.find(source); data != "" {
+			c.out.WriteString(`<img src="` + data + `" alt="` + html.EscapeString(text.Reveal(alt, maxName)) + `">`)
+			c.drawn += len(data)
+			return
+		}
 		c.out.WriteString(`<span class="image">[` + html.EscapeString(c.words.Image+text.Reveal(alt, maxName)) + "]</span>")
 		return
 	case "br", "hr":
