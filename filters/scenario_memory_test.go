@@ -36,6 +36,7 @@ func (sc *scenario) remember(t *testing.T, e *Env) {
 	model := sc.train(t, e.Hostname)
 	allows := reputation.NewAllows(s.Client(), now)
 	sc.allow(t, allows)
+	sc.past(t, reputation.NewHistory(s.Client(), func() time.Time { return sc.now.Add(-10 * 24 * time.Hour) }))
 	e.Memory = reputation.NewMemory(s.Client(), func() *reputation.Model { return model }, allows, now)
 }
 
@@ -73,6 +74,18 @@ func (sc *scenario) allow(t *testing.T, allows *reputation.Allows) {
 	}
 }
 
+// past notes, ten days ago, what the lines of a file "past" say: EVENT RCPT SENDER, the event being delivered, released or reported.
+func (sc *scenario) past(t *testing.T, h *reputation.History) {
+	t.Helper()
+	events := map[string]reputation.Event{"delivered": reputation.Delivered, "released": reputation.Released, "reported": reputation.Reported}
+	for line := range strings.Lines(sc.files["past"]) {
+		w := strings.SplitN(strings.TrimSpace(line), " ", 3)
+		if err := h.Note(t.Context(), w[2], []mail.Address{address(t, w[1])}, events[w[0]]); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // train makes a model of the files learn/CLASS/NAME, in the order of the file. A real model has hundreds of mails, so a
 // scenario lowers min_ham, min_spam, full_ham and full_spam.
 func (sc *scenario) train(t *testing.T, hostname string) *reputation.Model {
@@ -103,6 +116,14 @@ func (downMemory) Take(context.Context, []reputation.Limit) ([]reputation.Taken,
 
 func (downMemory) Allowed(context.Context, []mail.Address) (map[string][]reputation.Allow, error) {
 	return nil, store.ErrDown
+}
+
+func (downMemory) Past(context.Context, string, []mail.Address) (reputation.Past, map[string]reputation.Past, error) {
+	return reputation.Past{}, nil, store.ErrDown
+}
+
+func (downMemory) Try(context.Context, reputation.GreyTry, reputation.GreyRule) (reputation.Grey, time.Duration, error) {
+	return 0, 0, store.ErrDown
 }
 
 func (downMemory) Bayes() *reputation.Model { return &reputation.Model{} }

@@ -57,6 +57,7 @@ type scenarioFacts struct {
 	Early   bool     `toml:"early"`
 	Checks  []string `toml:"checks"` // those that run; default: only the file's own
 	Repeat  int      `toml:"repeat"` // run all of it so many times; the last counts
+	Every   string   `toml:"every"`  // how much time passes between these runs
 }
 
 func TestScenarios(t *testing.T) {
@@ -122,7 +123,7 @@ func (sc *scenario) writeFile(t *testing.T, name string, data []byte) {
 		writeMMDB(t, filepath.Join(sc.dir, mmdb), string(data))
 		return
 	}
-	own := []string{"facts", "config", "zone", "mail", "want", "allow"}
+	own := []string{"facts", "config", "zone", "mail", "want", "allow", "past"}
 	if slices.Contains(own, name) || strings.HasPrefix(name, "config.") || strings.HasPrefix(name, "learn/") {
 		return
 	}
@@ -188,7 +189,11 @@ func (sc *scenario) run(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	var out []mail.Outcome
-	for range sc.facts.Repeat {
+	every, _ := time.ParseDuration(sc.facts.Every)
+	for i := range sc.facts.Repeat {
+		if i > 0 {
+			sc.now = sc.now.Add(every)
+		}
 		out = append(chain.Off(), sc.play(ctx, t, chain)...)
 	}
 	return render(sc.check, specs, out)

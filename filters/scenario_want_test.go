@@ -20,7 +20,7 @@ import (
 //	auth method=result property=value… reason="…"       under the finding that has it
 //	partial what could not be looked at
 //	state temperror|skipped why
-//	fact name = value                                    sorted; the last value counts
+//	fact name [rcpt=address] = value                               sorted; the last value counts
 func render(check string, specs []Spec, outcomes []mail.Outcome) []string {
 	var lines []string
 	facts := map[string]any{}
@@ -38,7 +38,11 @@ func render(check string, specs []Spec, outcomes []mail.Outcome) []string {
 			lines = append(lines, strings.TrimSpace("state "+o.State.String()+" "+o.Why))
 		}
 		for _, f := range o.Facts {
-			facts[f.Name] = f.Value
+			name := f.Name
+			if !f.Rcpt.IsNull() {
+				name += " rcpt=" + f.Rcpt.String()
+			}
+			facts[name] = f.Value
 		}
 	}
 	names := make([]string, 0, len(facts))
@@ -47,7 +51,7 @@ func render(check string, specs []Spec, outcomes []mail.Outcome) []string {
 	}
 	slices.Sort(names)
 	for _, n := range names {
-		lines = append(lines, fmt.Sprintf("fact %s = %s", n, renderFact(declared(specs, n), facts[n])))
+		lines = append(lines, fmt.Sprintf("fact %s = %s", n, renderFact(declared(specs, strings.Fields(n)[0]), facts[n])))
 	}
 	return lines
 }

@@ -144,9 +144,11 @@ func parseTaken(c *store.Cmd, n int) ([]Taken, error) {
 	return taken, nil
 }
 
-// memory is Rates, a model, and what recipients allow.
+// memory is Rates, History, Greylist, a model, and what recipients allow.
 type memory struct {
 	*Rates
+	*History
+	*Greylist
 	model  func() *Model
 	allows *Allows
 }
@@ -154,7 +156,7 @@ type memory struct {
 // NewMemory makes the checks' memory of a store's client, the Bayes model as last loaded (model must not return nil), and what
 // recipients allow.
 func NewMemory(client store.Client, model func() *Model, allows *Allows, now func() time.Time) Memory {
-	return memory{NewRates(client, now), model, allows}
+	return memory{NewRates(client, now), NewHistory(client, now), NewGreylist(client, now), model, allows}
 }
 
 func (m memory) Allowed(ctx context.Context, rcpts []mail.Address) (map[string][]Allow, error) {

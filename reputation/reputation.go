@@ -16,6 +16,10 @@ type Memory interface {
 	Bayes() *Model
 	// Allowed returns what these recipients allow, by Address.Key.
 	Allowed(ctx context.Context, rcpts []mail.Address) (map[string][]Allow, error)
+	// Past returns what is remembered of a sender in all, and with each recipient by Address.Key.
+	Past(ctx context.Context, sender string, rcpts []mail.Address) (Past, map[string]Past, error)
+	// Try notes an attempt for greylisting and says what is known of it, and how long ago the first one was.
+	Try(ctx context.Context, t GreyTry, r GreyRule) (Grey, time.Duration, error)
 }
 
 // Limit is a rate limit for one key, judged by the generic cell rate algorithm (ITU-T I.371): Burst at once, refilled

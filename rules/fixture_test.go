@@ -40,10 +40,13 @@ var fixtureFacts = []mail.Fact{
 	{Name: "dmarc.aligned_dkim", Type: mail.Bool, Stage: mail.Conclude},
 	{Name: "bayes.probability", Type: mail.Float, Stage: mail.Data},
 	{Name: "bayes.z", Type: mail.Float, Stage: mail.Data},
+	{Name: "greylist.wait", Type: mail.Bool, Stage: mail.Rcpt, PerRcpt: true},
+	{Name: "history.first", Type: mail.Bool, Stage: mail.Conclude},
+	{Name: "history.rcpt_first", Type: mail.Bool, Stage: mail.Conclude, PerRcpt: true},
 	{Name: "bayes.class", Type: mail.String, Stage: mail.Data},
 }
 
-var fixtureChecks = []string{"rdns", "dnsbl", "geoip", "ratelimit", "spf", "dkim", "dmarc", "bayes", "allow"}
+var fixtureChecks = []string{"rdns", "dnsbl", "geoip", "ratelimit", "spf", "dkim", "dmarc", "bayes", "allow", "greylist", "history"}
 
 var fixtureSymbols = []mail.Symbol{
 	{Name: "RDNS_NONE", Score: 1.5},
@@ -97,7 +100,7 @@ func fixtureTx(stage mail.Stage) *mail.Transaction {
 		}
 		tx.Facts[f.Name] = map[mail.FactType]any{mail.Bool: false, mail.Int: 0, mail.Float: 0.0, mail.String: "", mail.Strings: []string{}}[f.Type]
 	}
-	stages := map[string]mail.Stage{"spf": mail.Mail, "dkim": mail.Data, "bayes": mail.Data, "dmarc": mail.Conclude, "allow": mail.Rcpt}
+	stages := map[string]mail.Stage{"spf": mail.Mail, "dkim": mail.Data, "bayes": mail.Data, "dmarc": mail.Conclude, "allow": mail.Rcpt, "greylist": mail.Rcpt, "history": mail.Conclude}
 	for _, c := range fixtureChecks {
 		if stages[c] <= stage {
 			tx.Outcomes = append(tx.Outcomes, mail.Outcome{Check: c, Stage: stages[c]})

@@ -42,7 +42,7 @@ func newActs(p actsParts) (*acts.Service, *auditlog.Log) {
 	log := auditlog.New(auditlog.Options{Client: p.store.Client(), Retention: p.cfg().Audit.Retention.D(), Now: time.Now, NewID: newID, Log: p.log})
 	o := acts.Options{
 		Keeper: p.keeper, Client: p.store.Client(), Audit: log, Allows: p.allows, Policy: func() acts.Policy { return actsPolicy(p.cfg()) },
-		Now: time.Now, NewID: newID, Log: p.log,
+		Now: time.Now, NewID: newID, Log: p.log, Past: reputation.NewHistory(p.store.Client(), time.Now),
 	}
 	if p.learner != nil {
 		o.Learner = p.learner

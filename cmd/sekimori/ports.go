@@ -144,12 +144,16 @@ func (r releaser) Queue(ctx context.Context, m quarantine.Release) error {
 }
 
 // observer turns what the front tells into metrics.
-type observer struct{ m *metrics.Registry }
+type observer struct {
+	m    *metrics.Registry
+	past func(front.Record)
+}
 
 func (o observer) Connections(open int)      { o.m.Open(open) }
 func (o observer) Refusal(where, why string) { o.m.Refusal(where, why) }
 
 func (o observer) Concluded(r front.Record) {
+	o.past(r)
 	for _, v := range r.Verdicts {
 		if word := v.Word(); word != v.Action.String() {
 			o.m.Routed(word)

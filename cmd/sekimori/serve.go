@@ -26,6 +26,7 @@ import (
 	"sekimori/internal/web"
 	"sekimori/quarantine"
 	"sekimori/quarantine/acts"
+	"sekimori/reputation"
 )
 
 type serveCmd struct{}
@@ -49,6 +50,7 @@ type server struct {
 	inherited *inherited // sockets of the service manager
 	state     *stateFile // for the commands
 	fence     *fence     // what the process restricted itself to
+	past      *pastWriter
 
 	metrics *metrics.Registry
 	warn    *warnings
@@ -127,6 +129,7 @@ func (s *server) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.past = newPastWriter(reputation.NewHistory(s.store.Client(), time.Now), s.log)
 	s.present.Store(gen)
 	gen.warn.takeOver(nil)
 	if err := s.openDelivery(); err != nil {
@@ -143,7 +146,7 @@ func (s *server) open(ctx context.Context) error {
 			Listen: s.inherited.listener("smtp", s.cfg), Config: cfg, Recipients: gen.rcpts.Directory, Share: s.shareHarvest(), Gate: front.AdaptGate(gen.judge.gate.Accept), Closed: gen.close,
 			Relay: relayPort{s.relay}, Keeper: keeperPort{s.keeper},
 			Spool: spoolPort{s.spool}, Ends: endsPort{s.ledger, s.log}, Bounceless: bounce.Refusal, Parse: mime.Parse, NewID: func() string { return xid.New().String() },
-			Log: s.log, Observer: observer{s.metrics},
+			Log: s.log, Observer: observer{s.metrics, s.past.concluded},
 		})
 		if err != nil {
 			return err
@@ -221,6 +224,7 @@ func (s *server) serve(ctx, work context.Context) error {
 	s.background.Go(func() { s.acts.Run(work) })
 	allows := s.judge().allows // of all generations
 	s.background.Go(func() { allows.Run(work) })
+	s.background.Go(func() { s.past.run(work) })
 	s.background.Go(func() { s.watchAsks(work) })
 	s.background.Go(func() { s.runDigests(work) })
 	s.background.Go(func() { s.watchStore(work) })

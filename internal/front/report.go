@@ -21,6 +21,8 @@ type Record struct {
 	Verdicts []mail.Verdict // of Rcpts, in order; empty when the message was not judged
 	Ends     []string       // delivered | queued | refused | held | rejected | deferred, of Rcpts in order; may be empty
 	Outcomes []mail.Outcome
+	// Mailboxes are whose mail it is for those of Rcpts that stand for others.
+	Mailboxes map[mail.Address][]mail.Address
 	Action   string // the strictest action, or accepted, rejected, deferred without a verdict; aborted: no message came
 	Why      string // what refused or aborted it before the verdict
 	Size     int64
@@ -41,7 +43,7 @@ func (s *Server) record(w *wire, tx *transaction, action, why string) {
 		Rcpt: tx.rcptTime, Judge: tx.judgeTime, Dispose: tx.disposeTime, Total: time.Since(tx.start),
 	}
 	if tx.judging != nil {
-		r.Outcomes = tx.judging.Transaction().Outcomes
+		r.Outcomes, r.Mailboxes = tx.judging.Transaction().Outcomes, tx.judging.Transaction().Mailboxes
 	}
 	if tx.message != nil {
 		r.Size = int64(len(tx.message.Raw))

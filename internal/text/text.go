@@ -20,5 +20,5 @@ const (
 
 // All returns every entry of the catalogue.
 func All() []Entry {
-	return slices.Concat(baseTexts, rdnsTexts, dnsblTexts, geoipTexts, ratelimitTexts, spfTexts, dkimTexts, dmarcTexts, bayesTexts, bounceTexts, digestTexts, shownTexts, pageTexts, settingTexts, adminTexts, warningTexts, statusTexts, actsTexts, allowTexts, siteTexts)
+	return slices.Concat(baseTexts, rdnsTexts, dnsblTexts, geoipTexts, ratelimitTexts, spfTexts, dkimTexts, dmarcTexts, bayesTexts, bounceTexts, digestTexts, shownTexts, pageTexts, settingTexts, adminTexts, warningTexts, statusTexts, actsTexts, allowTexts, historyTexts, greylistTexts, siteTexts)
 }

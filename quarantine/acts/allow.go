@@ -11,16 +11,6 @@ import (
 	"sekimori/reputation"
 )
 
-// sharedDomains give mailboxes to everybody: there a permission is for one address and not for the domain.
-var sharedDomains = []string{
-	"gmail.com", "googlemail.com", "yahoo.com", "yahoo.co.jp", "ymail.com", "ymail.ne.jp", "outlook.com", "outlook.jp", "hotmail.com", "hotmail.co.jp",
-	"live.com", "live.jp", "msn.com", "icloud.com", "me.com", "mac.com", "aol.com", "aol.jp", "gmx.com", "gmx.net", "gmx.de", "web.de", "mail.com",
-	"mail.ru", "yandex.ru", "yandex.com", "qq.com", "163.com", "126.com", "naver.com", "daum.net", "hanmail.net", "proton.me", "protonmail.com",
-	"zoho.com", "tutanota.com", "docomo.ne.jp", "ezweb.ne.jp", "au.com", "softbank.ne.jp", "i.softbank.jp", "vodafone.ne.jp", "ymobile.ne.jp",
-	"ymobile1.ne.jp", "y-mobile.ne.jp", "rakumail.jp", "uqmobile.jp", "nifty.com", "ocn.ne.jp", "biglobe.ne.jp", "so-net.ne.jp", "plala.or.jp",
-	"dion.ne.jp", "eonet.ne.jp", "infoseek.jp", "excite.co.jp", "goo.jp", "mail.goo.ne.jp", "asahi-net.or.jp", "hi-ho.ne.jp", "jcom.home.ne.jp",
-}
-
 // ErrUnconfirmed says that nothing confirms the sender, so that he cannot be allowed: anybody could use his address.
 var ErrUnconfirmed = errors.New("acts: nothing confirms this sender")
 
@@ -30,7 +20,7 @@ func Permission(p mail.Proof) (reputation.Allow, error) {
 	switch {
 	case p.Author.IsNull() || domain == "":
 		return reputation.Allow{}, fmt.Errorf("%w: the mail names no author, or several", ErrUnconfirmed)
-	case p.Aligned && slices.Contains(sharedDomains, domain):
+	case p.Aligned && mail.SharedDomain(domain):
 		return reputation.Allow{Domain: domain, Address: p.Author.Key()}, nil
 	case p.Aligned:
 		return reputation.Allow{Domain: domain}, nil

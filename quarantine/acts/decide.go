@@ -45,6 +45,7 @@ func (s *Service) Release(ctx context.Context, a Actor, id string, rcpts []mail.
 	if i.Class != "malware" && i.Class != "undeliverable" {
 		s.teach(ctx, a, k, reputation.Ham)
 	}
+	s.note(ctx, &i, k, reputation.Released)
 	return k.Receipt, s.saveReceipt(ctx, k)
 }
 
@@ -72,6 +73,9 @@ func (s *Service) remove(ctx context.Context, a Actor, act, id string, rcpts []m
 	k.UndoUntil = d.At.Add(deletedFor)
 	if act == actReport || i.Class == "spam" {
 		s.teach(ctx, a, k, reputation.Spam)
+	}
+	if act == actReport {
+		s.note(ctx, &i, k, reputation.Reported)
 	}
 	return k.Receipt, s.saveReceipt(ctx, k)
 }

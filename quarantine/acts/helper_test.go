@@ -94,7 +94,7 @@ func newRig(t testing.TB, r config.Redis) *rig {
 	g.learner = reputation.NewLearner(st.Client(), g.clock.now, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	g.Service = New(Options{
 		Keeper: g.keeper, Client: st.Client(), Audit: g.log, Allows: reputation.NewAllows(st.Client(), g.clock.now), Learner: g.learner,
-		Policy: func() Policy { return g.policy }, Now: g.clock.now, NewID: id,
+		Policy: func() Policy { return g.policy }, Now: g.clock.now, NewID: id, Past: reputation.NewHistory(st.Client(), g.clock.now),
 	})
 	return g
 }

@@ -31,8 +31,9 @@ type kept struct {
 	Change  quarantine.Changed
 	Before  reputation.Class // as what the mail was known before it was learned
 	Taught  bool
-	NewOnes []string // ids of permissions that were not there before
-	Job     *job     `json:",omitempty"` // of a bulk act
+	Noted   reputation.Event `json:",omitempty"` // what is remembered of the sender
+	NewOnes []string         // ids of permissions that were not there before
+	Job     *job             `json:",omitempty"` // of a bulk act
 }
 
 // receiptID is the same for the same act, so that who presses twice gets the same receipt.
@@ -114,6 +115,7 @@ func (s *Service) Undo(ctx context.Context, a Actor, receiptID string) (Receipt,
 	k.Undone = true
 	k.NotDone = nil
 	s.unteach(ctx, k)
+	s.unnote(ctx, k)
 	s.unallow(ctx, k)
 	return k.Receipt, s.saveReceipt(ctx, k)
 }

@@ -39,6 +39,7 @@ type Options struct {
 	Audit   audit.Appender
 	Allows  *reputation.Allows
 	Learner Learner       // nil: nothing is learned
+	Past    Past          // nil: what people do is not remembered of the sender
 	Policy  func() Policy // as it is now
 	Now     func() time.Time
 	NewID   func() string // never the same twice
