@@ -21,7 +21,7 @@ func twoHundred() string {
 		`lower(message.subject) matches "invoice-?%d" or header("List-Id") != ""`,
 		`geoip.country in ["KP", "RU"] and bayes.z > %d.0 and bayes.probability > 0.9`,
 		`symbol("SPF_FAIL") and symbol("RDNS_NONE") and geoip.asn == %d`,
-		`dmarc.result == "fail" and dmarc.policy == "p%d"`,
+		`dmarc.result == "fail" and dmarc.org_domain == "p%d.example"`,
 		`rcpt.domain == "d%d.example.jp" and bayes.probability >= 0.99`,
 	}
 	var b strings.Builder

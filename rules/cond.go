@@ -35,6 +35,8 @@ type cond struct {
 
 	literal literal // what an atom asks
 	lists   bool    // it asks a list
+	sum     uint64  // of src, and of the lists that it asks
+	asks    bool    // it asks a group of the directory, whose members change
 }
 
 const (

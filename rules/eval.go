@@ -44,10 +44,15 @@ type state struct {
 	rule   int   // steps spent on the rule at hand
 	mail   int   // and on all rules since the budget was last given
 	over   bool  // the rule at hand has used up its own
+
+	kase   *Case  // may be nil
+	at     int    // which of its recipients
+	cut    []bool // values that are not kept in full, by word
+	unseen bool   // the rule at hand asked for an outcome that was not kept
 }
 
 func newState(v *vocabulary) *state {
-	s := &state{words: v.words, env: make(map[string]any, len(v.words)+len(v.lists)), known: make([]bool, len(v.words)), octets: make([]int, len(v.words))}
+	s := &state{words: v.words, env: make(map[string]any, len(v.words)+len(v.lists)), known: make([]bool, len(v.words)), octets: make([]int, len(v.words)), cut: make([]bool, len(v.words))}
 	s.vm.MemoryBudget = memoryBudget
 	for name, l := range v.lists {
 		s.env["lists."+name] = l
@@ -58,6 +63,10 @@ func newState(v *vocabulary) *state {
 // set gives a word a value of its type; another type, or none, makes it unknown.
 func (s *state) set(i int, v any) {
 	w := s.words[i]
+	kept, cut := v.(cutValue)
+	if cut {
+		v = kept.shown
+	}
 	if !fits(v, w.typ) {
 		s.known[i] = false
 		return
@@ -65,6 +74,10 @@ func (s *state) set(i int, v any) {
 	v = bounded(v)
 	s.env[w.key], s.octets[i] = v, octets(v)
 	s.known[i] = true
+	s.cut[i] = cut || s.kase != nil && !keptWhole(w.key, v)
+	if cut {
+		s.octets[i] = kept.octets
+	}
 }
 
 // fill takes over all that is known of a transaction. Symbols are those that count for rcpt.
@@ -79,6 +92,7 @@ func (s *state) fill(tx *mail.Transaction, rcpt mail.Address, decode func(string
 			s.set(i, found(tx, w.arg, rcpt))
 		case headerWord, headersWord, rawHeaderWord, rawHeadersWord:
 			s.set(i, headerValue(tx.Message, w, decode))
+			s.cut[i] = s.kase != nil && headerCut(tx.Message, w)
 		}
 	}
 	s.rcpt(tx, rcpt)
@@ -203,7 +217,7 @@ func (s *state) eval(c *cond) tri {
 		}
 		return result
 	}
-	return s.atom(c)
+	return s.noted(c)
 }
 
 func (s *state) atom(c *cond) tri {

@@ -17,14 +17,22 @@ import (
 // tx is only read; tx.Facts holds what is known. Of facts that differ between recipients, those named rcpt
 // come from rcpts and tx.Mailboxes; others from tx.RcptFacts.
 func (p *Policy) Judge(tx *mail.Transaction, rcpts []mail.Address) []mail.Verdict {
+	return p.judge(tx, rcpts, nil)
+}
+
+// judge is Judge. With a case it keeps there, or takes from there, the outcomes of conditions.
+func (p *Policy) judge(tx *mail.Transaction, rcpts []mail.Address, c *Case) []mail.Verdict {
 	s := p.states.Get().(*state)
 	defer p.states.Put(s)
+	s.kase = c
+	defer func() { s.kase = nil }()
 	s.mail, s.failed = 0, s.failed[:0]
 	j := &judging{p: p, s: s, tx: tx, cache: make([]tri, len(p.rules)), cached: make([]bool, len(p.rules))}
 	j.differ = findingsDiffer(tx)
 	degraded := notLookedAt(tx, p.vocab.checks)
 	verdicts := make([]mail.Verdict, 0, len(rcpts))
 	for i, rcpt := range rcpts {
+		s.at = i
 		if i == 0 || j.differ {
 			s.fill(tx, rcpt, p.decode)
 		} else {

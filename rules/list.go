@@ -20,6 +20,7 @@ type list struct {
 
 	group  mail.Address // whose members the list is, when it is one of the directory
 	member func(group, a mail.Address) (bool, error)
+	sum    uint64 // of what it was read from
 }
 
 // listKind says what may stand in a list.
@@ -56,7 +57,7 @@ func newList(name string) *list {
 
 // parse reads the lines of a list file into l.
 func (l *list) parse(f *file, kind listKind, d *diagnostics) {
-	l.base = f.base
+	l.base, l.sum = f.base, hashOf(f.data)
 	if len(f.data) > maxListSize {
 		d.errorf(f, -1, "the list is larger than 64 MiB")
 		return

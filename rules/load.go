@@ -59,6 +59,10 @@ type Policy struct {
 	onSuspend  func(id, place string)
 	protected  []string
 	states     sync.Pool
+
+	fingerprint string
+	names       []string        // of all facts, sorted
+	asked       map[string]bool // header fields that rules read, in lower case
 }
 
 type threshold struct {
@@ -118,6 +122,7 @@ func Load(o Options) (*Policy, error) {
 	}
 	l.shadows()
 	p.warnings = l.d.warns
+	l.identify(docs)
 	p.states.New = func() any { return newState(p.vocab) }
 	return p, nil
 }

@@ -35,8 +35,11 @@ func (j *judging) bounded(r *rule) tri {
 		j.s.fail(r.id + ": suspended, it takes too long")
 		return unknown
 	}
-	j.s.rule, j.s.over = 0, false
+	j.s.rule, j.s.over, j.s.unseen = 0, false, false
 	t := j.s.eval(r.cond)
+	if j.s.unseen && t == unknown {
+		j.unseen(r)
+	}
 	if j.s.over {
 		j.s.fail(r.id + ": takes too long over this mail")
 		if r.burden.exceeded() && j.p.onSuspend != nil {
