@@ -12,6 +12,7 @@ import (
 	"sekimori/internal/config"
 	"sekimori/internal/dns"
 	"sekimori/internal/mail"
+	"sekimori/internal/ruleset"
 )
 
 var errNoDirectory = errors.New("the directory is not there yet")
@@ -23,6 +24,7 @@ type generation struct {
 	judge *judge
 	rcpts *sharedRecipients
 	warn  *scopedWarnings
+	set   ruleset.Set // what the rules were made of, until it is written down
 }
 
 // close ends what the generation does in the background and gives back what it shares. It does not wait.
@@ -61,10 +63,21 @@ func (s *server) newGeneration(ctx context.Context, cfg *config.Config) (*genera
 	if old := s.present.Load(); old.judge != nil {
 		o.keep = old.judge
 	}
+	set, setErr := readSet(cfg)
 	var err error
 	if g.judge, err = newJudge(ctx, cfg, o); err != nil {
+		return nil, err // which says what of the set cannot be read, too
+	}
+	if setErr != nil {
+		err = errMoving
+	} else {
+		err = sameSet(cfg, set)
+	}
+	if err != nil {
+		g.judge.close()
 		return nil, err
 	}
+	g.set = set
 	return g, nil
 }
 

@@ -83,6 +83,9 @@ func newFence(cfg *config.Config, named []string) *fence {
 		f.Read = append(f.Read, placesOf(file)...)
 	}
 	f.Read = append(f.Read, need.Trees...)
+	if dir, err := filepath.Abs(cfg.RulesDir); err == nil && cfg.RulesDir != "" {
+		f.Read = append(f.Read, placesOf(dir)...) // it may be replaced as a whole, by a rename or by another link
+	}
 	f.Read = append(f.Read, systemPaths()...)
 	for _, link := range []string{"/etc/resolv.conf", "/etc/localtime", "/etc/hosts"} {
 		f.Read = append(f.Read, placesOf(link)...)

@@ -34,6 +34,9 @@ type reloader struct {
 	tried  fingerprint // of what was tried last
 	seen   fingerprint // at the last look
 	files  []string    // that a configuration names which was refused
+
+	dir     copying // whether rules_dir is being written
+	pending string  // why to reload when that is over
 }
 
 // watchConfig reloads at SIGHUP, and when a file of the configuration has changed, until ctx ends. work is the context of what
@@ -47,12 +50,15 @@ func (s *server) watchConfig(ctx, work context.Context) {
 		case <-ctx.Done():
 			return
 		case <-s.hup:
-			r.reload("SIGHUP")
+			r.hangup()
 		case <-t.C:
 			now := r.look()
-			settled := now.equal(r.seen)
+			settled := now.equal(r.seen) && r.settled()
 			r.seen = now
-			if settled && !now.equal(r.tried) {
+			switch {
+			case settled && r.pending != "":
+				r.reload(r.pending)
+			case settled && !now.equal(r.tried):
 				r.reload("changed: " + strings.Join(now.changed(r.tried), ", "))
 			}
 		}
@@ -69,7 +75,7 @@ func (r *reloader) reload(why string) {
 	s := r.s
 	s.notifyReloading()
 	defer s.notifyReady()
-	r.hash.known = nil
+	r.hash.known, r.pending = nil, ""
 	before := r.look()
 	cfg, err := s.app.inspectConfig()
 	r.files = nil
@@ -92,15 +98,21 @@ func (r *reloader) reload(why string) {
 	now := r.look()
 	maps.DeleteFunc(r.tried, func(path, _ string) bool { _, ok := now[path]; return !ok })
 	r.seen = r.tried
-	if err != nil {
-		s.refused(r.tried, why, err)
+	if errors.Is(err, errMoving) {
+		s.log.Info("not reloaded yet", "why", why, "message", err.Error())
+		r.pending = why
 		return
 	}
-	r.loaded = r.tried
+	if err != nil {
+		s.refused(r.tried, why, err)
+		s.keepRefused(cfg, why, err)
+		return
+	}
 	for _, w := range cfg.Warnings {
 		s.log.Warn("configuration", "message", w.Error())
 	}
-	s.log.Info("configuration reloaded", "why", why, "file", cfg.File, "rules", s.judge().policy.Version())
+	s.log.Info("configuration reloaded", "why", why, "file", cfg.File, "rules", s.judge().policy.Version(), "version", s.keepInForce(why, r.tried.changed(r.loaded)))
+	r.loaded = r.tried
 	s.recordLoaded(r.loaded)
 }
 

@@ -142,6 +142,7 @@ func (s *server) recordStart() {
 	s.state.PID, s.state.Version, s.state.Started, s.state.Config = os.Getpid(), version, s.started, s.cfg().File
 	s.state.Landlock = s.fence.String()
 	s.state.mu.Unlock()
+	s.keepInForce("start", nil)
 	s.recordLoaded(s.first)
 }
 

@@ -49,6 +49,7 @@ type server struct {
 	reloads   reloadStats
 	inherited *inherited // sockets of the service manager
 	state     *stateFile // for the commands
+	sets      ruleSets   // of rules: the one in force, and those before
 	fence     *fence     // what the process restricted itself to
 	past      *pastWriter
 
@@ -125,7 +126,7 @@ func (s *server) open(ctx context.Context) error {
 	if s.state, err = openState(cfg.DataDir); err != nil {
 		return err
 	}
-	gen, err := s.newGeneration(ctx, cfg)
+	gen, err := s.firstGeneration(ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -135,6 +135,9 @@ type Policy struct {
 	Disable    []string           `toml:"disable"`    // ids of default rules
 	Thresholds map[string]float64 `toml:"thresholds"` // tag, hold, reject; an absent one never applies
 	Deadline   Duration           `toml:"deadline"`   // for the checks of one stage; default 5s
+
+	KeepVersions     int      `toml:"keep_versions"`      // how many entries `rules history` has on each host; default 100
+	NodesAgreeWithin Duration `toml:"nodes_agree_within"` // for how long hosts may have different rules before it is a warning; default 10m
 }
 
 // Domain is [[domain]].

@@ -39,6 +39,9 @@ func base() *Config {
 		Policy: Policy{
 			Mode:     "enforce",
 			Deadline: Duration(5 * time.Second),
+
+			KeepVersions:     100,
+			NodesAgreeWithin: Duration(10 * time.Minute),
 		},
 		Degraded: map[string]string{},
 		Relay: Relay{

@@ -116,6 +116,10 @@ func Warning(cause string) (kind, about string) {
 		return "quarantine.domain", strings.TrimPrefix(rest, "full.")
 	case cause == "redis", cause == "store", cause == "ledger", cause == "config", cause == "journal":
 		return cause, ""
+	case cause == "rules wait":
+		return "rulewait", ""
+	case cause == "rules nodes":
+		return "rulenodes", ""
 	case cause == "spool.full":
 		return "spool", ""
 	case head == "recipients" && strings.HasPrefix(rest, "callout."):
