@@ -32,17 +32,19 @@ const (
 	versionKey  = "q:i:version"  // of the indexes, once they are complete
 	reviewIndex = "q:i:reviews"  // id -> when the sender of a refused mail asked for a review that nobody has looked at
 	repairKey   = "q:i:repair"   // the host that repairs
+	forgetKey   = "q:i:forget"   // "id rcpt" -> when the state of somebody who was forgotten goes, which others share the mail with
 	hintChannel = "q:hint"
 )
 
 func rcptIndex(a mail.Address) string { return "q:i:rcpt:" + a.Key() }
 
 // scripts run atomically in one slot. They read no clock: now comes as an argument.
-type scripts struct{ acquire, drop, commit, move, finish, unclaim, note, tell, untell, review *store.Script }
+type scripts struct{ acquire, drop, commit, move, finish, unclaim, note, tell, untell, review, forget *store.Script }
 
 func newScripts() scripts {
 	return scripts{
 		review:  store.NewScript(reviewLua),
+		forget:  store.NewScript(forgetLua),
 		acquire: store.NewScript(acquireLua),
 		drop:    store.NewScript(dropLua),
 		commit:  store.NewScript(commitLua),

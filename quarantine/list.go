@@ -65,7 +65,7 @@ func (q *Store) List(ctx context.Context, query Query) (Page, error) {
 	if err != nil {
 		page.Partial = err.Error()
 	} else if n := len(stored.unread); n > 0 {
-		page.Partial = fmt.Sprintf("%d mails cannot be read, such as %v", n, stored.unread[0])
+		page.Partial = fmt.Sprintf("%d mails cannot be read, such as %v", n, stored.unread[0].err)
 	}
 	page.Items = stored.items
 	more, stop := stored.more, stored.stop
@@ -112,7 +112,7 @@ type found struct {
 	// looked is how many mails it has looked at by then
 	looked int
 	// unread says why mails are missing that are there
-	unread []error
+	unread []unread
 }
 
 // listStore walks an index until there is one item more than a page, or until it has looked for long enough.
@@ -133,36 +133,36 @@ func (q *Store) listStore(ctx context.Context, f *filter, pos *cursor) (found, e
 		return found{}, err
 	}
 	var items []Item
-	var unread []error
+	var bad []unread
 	began, looked := q.o.Now(), 0
 	for step := min(listStep, f.Limit+1); ; step = listStep {
 		list, end, err := q.entries(ctx, index, part, pos, true, int64(step))
 		if err != nil {
 			return found{items: items}, err
 		}
-		records, bad, err := q.records(ctx, idsOf(list))
+		records, more, err := q.records(ctx, idsOf(list))
 		if err != nil {
 			return found{items: items}, err
 		}
-		unread = append(unread, bad...)
+		bad = append(bad, more...)
 		for _, r := range records {
 			if items = f.take(items, r, nil); len(items) > f.Limit {
-				return found{items: items[:f.Limit], more: true, unread: unread}, nil
+				return found{items: items[:f.Limit], more: true, unread: bad}, nil
 			}
 		}
 		if end {
-			return found{items: items, unread: unread}, nil
+			return found{items: items, unread: bad}, nil
 		}
 		pos, looked = &list[len(list)-1], looked+len(list)
 		if looked >= lookMost || q.o.Now().Sub(began) >= lookFor {
-			return found{items: items, more: true, stop: pos, looked: looked, unread: unread}, nil
+			return found{items: items, more: true, stop: pos, looked: looked, unread: bad}, nil
 		}
 	}
 }
 
 // records reads the metadata of many mails in one round trip; those that are gone are left out, and of those that cannot be read
-// unread says why.
-func (q *Store) records(ctx context.Context, ids []string) (list []*record, unread []error, err error) {
+// bad says why.
+func (q *Store) records(ctx context.Context, ids []string) (list []*record, bad []unread, err error) {
 	if len(ids) == 0 {
 		return nil, nil, nil
 	}
@@ -180,10 +180,10 @@ func (q *Store) records(ctx context.Context, ids []string) (list []*record, unre
 		case err == nil:
 			list = append(list, r)
 		case !errors.Is(err, ErrNotFound):
-			unread = append(unread, err)
+			bad = append(bad, unread{ids[i], c.Val(), err})
 		}
 	}
-	return list, unread, nil
+	return list, bad, nil
 }
 
 // listPending returns the matching holds on the disk that are not in the store.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ type RcptState struct {
 	Due time.Time `json:"due,omitzero"`
 }
 
-// meta is the field m of a mail's hash. It never changes; the states stand in fields of their own.
+// meta is the field m of a mail's hash. Only Forget changes it; the states stand in fields of their own.
 type meta struct {
 	Held
 	Until time.Time // the end of the retention
@@ -48,6 +49,8 @@ type record struct {
 	told   map[string]string // when, by Address.Key of the person
 	review *Review           // by the sender of a refused mail
 	fin    bool
+	// forgotten says that nothing is kept any more but the states, so that each host's ledger closes
+	forgotten bool
 }
 
 // encodeState writes state|milliseconds|by. Scripts compare the beginning.
@@ -103,6 +106,7 @@ func (c codec) record(id string, fields map[string]string) (*record, error) {
 		}
 	}
 	_, r.fin = fields["fin"]
+	_, r.forgotten = fields[forgottenField]
 	if v, is := fields[reviewField]; is {
 		if b, err := c.open([]byte(v), placeReview(id)); err == nil && json.Unmarshal(b, &r.review) != nil {
 			r.review = nil
@@ -128,6 +132,21 @@ func (r *record) rcpts() []RcptState {
 	list := make([]RcptState, 0, len(r.Rcpts))
 	for _, a := range r.Rcpts {
 		s := r.states[a.Key()]
+		state, at, by := decodeState(s)
+		list = append(list, RcptState{Rcpt: a, State: state, By: by, At: at, Due: dueOf(s)})
+	}
+	return list
+}
+
+// everyState is rcpts with the states of recipients who were forgotten since.
+func (r *record) everyState() []RcptState {
+	list := r.rcpts()
+	for key, s := range r.states {
+		if slices.ContainsFunc(r.Rcpts, func(a mail.Address) bool { return a.Key() == key }) {
+			continue
+		}
+		var a mail.Address
+		_ = a.UnmarshalText([]byte(key)) // never fails
 		state, at, by := decodeState(s)
 		list = append(list, RcptState{Rcpt: a, State: state, By: by, At: at, Due: dueOf(s)})
 	}

@@ -100,7 +100,7 @@ func (q *Store) CatchUp(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range r.rcpts() {
+	for _, s := range r.everyState() {
 		if s.State != StateHeld && s.State != StateReleasing {
 			q.remember(id, []mail.Address{s.Rcpt}, r.states[s.Rcpt.Key()])
 		}

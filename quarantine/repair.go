@@ -20,7 +20,7 @@ const (
 type round struct {
 	pos    *cursor // nil: at the beginning
 	used   int64
-	unread int                 // mails that cannot be read
+	unread int                 // mails that cannot be read; they count as what they take
 	by     map[string]int64    // octets, as in usedByKey
 	bodies map[uint64]struct{} // whose octets are counted; the beginning of the hash
 }
@@ -87,32 +87,27 @@ func (q *Store) counted(ctx context.Context, r *round) error {
 }
 
 func (q *Store) repairStep(ctx context.Context, r *round, ids []string) error {
-	records, unread, err := q.records(ctx, ids)
+	records, bad, err := q.records(ctx, ids)
 	if err != nil {
 		return err
 	}
-	for _, err := range unread {
+	for i := range bad {
 		if r.unread++; r.unread == 1 {
-			q.o.Warn("quarantine.key", err.Error())
+			q.o.Warn("quarantine.key", bad[i].err.Error())
 		}
 		if r.unread <= 10 {
-			q.o.Log.Error("quarantine: a mail cannot be read and is left as it is", "error", err)
+			q.o.Log.Error("quarantine: a mail cannot be read and is left as it is", "error", bad[i].err)
 		}
+		rec, err := q.clearRecord(ctx, &bad[i])
+		if err != nil {
+			return err
+		}
+		r.count(rec)
 	}
 	there := make(map[string]bool, len(records))
 	for _, rec := range records {
 		there[rec.ID] = true
-		r.used += rec.Own
-		if !rec.fin {
-			for _, f := range rec.usages() {
-				r.by[f] += rec.Paid
-			}
-		}
-		body, _ := strconv.ParseUint(rec.Hash[:min(16, len(rec.Hash))], 16, 64)
-		if _, have := r.bodies[body]; !have {
-			r.bodies[body] = struct{}{}
-			r.used += rec.ZSize
-		}
+		r.count(rec)
 	}
 	if err := q.mend(ctx, records); err != nil {
 		return err
@@ -125,6 +120,21 @@ func (q *Store) repairStep(ctx context.Context, r *round, ids []string) error {
 		}
 	}
 	return nil
+}
+
+// count adds what a mail takes; a body that several share once.
+func (r *round) count(rec *record) {
+	r.used += rec.Own
+	if !rec.fin {
+		for _, f := range rec.usages() {
+			r.by[f] += rec.Paid
+		}
+	}
+	body, _ := strconv.ParseUint(rec.Hash[:min(16, len(rec.Hash))], 16, 64)
+	if _, have := r.bodies[body]; !have {
+		r.bodies[body] = struct{}{}
+		r.used += rec.ZSize
+	}
 }
 
 // gone takes a mail that is no longer there out of the indexes.

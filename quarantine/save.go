@@ -36,11 +36,15 @@ func (q *Store) save(ctx context.Context, h *Held, p *packed, states map[string]
 	if wrote {
 		octets += p.zsize
 	}
-	m, err := json.Marshal(meta{Held: *h, Until: until, Hash: p.hash, ZSize: p.zsize, Own: p.own, Key: p.key, Paid: octets})
+	kept := meta{Held: *h, Until: until, Hash: p.hash, ZSize: p.zsize, Own: p.own, Key: p.key, Paid: octets}
+	m, err := json.Marshal(kept)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	args := []any{until.Add(backstop).UnixMilli(), p.head, q.codec.seal(h.Trace, placeTrace(h.ID)), "m", q.codec.seal(m, placeMeta(h.ID))}
+	if p.key != "" {
+		args = append(args, sizeField, encodeSize(&kept))
+	}
 	for _, r := range h.Rcpts {
 		s := states[r.Key()]
 		if s == "" {

@@ -291,7 +291,7 @@ func (q *Store) ended(r *record, rcpts []mail.Address, state, by string, at time
 // deleted writes down what a command, or another host, has deleted of a mail, without waiting for the next comparison. It is called
 // more than once.
 func (q *Store) deleted(r *record) {
-	for _, s := range r.rcpts() {
+	for _, s := range r.everyState() {
 		if s.State == StateDeleted && s.By != byNobody {
 			q.remember(r.ID, []mail.Address{s.Rcpt}, r.states[s.Rcpt.Key()])
 			if r.Refused {

@@ -31,7 +31,7 @@ func (q *Store) sweep(ctx context.Context) (done bool, err error) {
 			first = fmt.Errorf("%s: %w", id, err)
 		}
 	}
-	if err := q.warnLate(ctx); err != nil && first == nil {
+	if err := errors.Join(q.warnLate(ctx), q.endForgotten(ctx, now)); err != nil && first == nil {
 		first = err
 	}
 	return len(ids) < sweepMost, first
@@ -47,6 +47,9 @@ func (q *Store) due(ctx context.Context, id string, now time.Time) error {
 	}
 	if err != nil {
 		return err
+	}
+	if r.forgotten {
+		return q.bury(ctx, r)
 	}
 	stay := 0
 	if !now.Before(r.Until) {
