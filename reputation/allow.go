@@ -171,6 +171,30 @@ func (s *Allows) Revoke(ctx context.Context, a Allow) error {
 	return s.client.Del(ctx, allowIDKey(a.ID)).Err()
 }
 
+// Forget takes away all that is kept of what recipients allow, also what has expired.
+func (s *Allows) Forget(ctx context.Context, rcpts []mail.Address) error {
+	for _, r := range rcpts {
+		ids, err := s.client.HKeys(ctx, allowKey(r.Key())).Result()
+		if err != nil {
+			return fmt.Errorf("reputation: %w", err)
+		}
+		for _, id := range ids { // the ids first: a crash leaves the list that names them
+			if err := s.client.Del(ctx, allowIDKey(id)).Err(); err != nil {
+				return fmt.Errorf("reputation: %w", err)
+			}
+		}
+		pipe := s.client.Pipeline()
+		pipe.Del(ctx, allowKey(r.Key()))
+		pipe.ZRem(ctx, allowIndex, r.Key())
+		pipe.Publish(ctx, allowHint, r.Key())
+		if _, err := pipe.Exec(ctx); err != nil {
+			return fmt.Errorf("reputation: %w", err)
+		}
+		s.forget(r.Key())
+	}
+	return nil
+}
+
 // Of returns what these recipients allow, by Address.Key, newest first. What is in memory costs nothing, the rest is one round trip.
 func (s *Allows) Of(ctx context.Context, rcpts []mail.Address) (map[string][]Allow, error) {
 	keys := make([]string, len(rcpts))
