@@ -23,6 +23,8 @@ type quarantineCmd struct {
 	Undo    quarantineUndoCmd    `cmd:"" help:"Take back a deletion, or a release that has not left yet."`
 	Audit   quarantineAuditCmd   `cmd:"" help:"List who did what with held mail, newest first."`
 	Allow   quarantineAllowCmd   `cmd:"" help:"Senders that people allow for themselves."`
+	Export  quarantineExportCmd  `cmd:"" help:"Write all that is stored of one person into a directory or an archive."`
+	Forget  quarantineForgetCmd  `cmd:"" help:"Delete all that is stored of one person; without --yes only say what."`
 	Verify  quarantineVerifyCmd  `cmd:"" help:"Check the signature of a released mail."`
 }
 
