@@ -49,7 +49,7 @@ servers = ["127.0.0.1:1"]
 	for _, c := range []struct{ subject, lang, want string }{
 		{"copy", "en", "A copy goes to archive@example.test as well."},
 		{"move", "en", "It goes to other@example.test instead of the recipient."},
-		{"move", "ja", "宛先の代わりに other@example.test に届けます。"},
+		{"move", "ja", "本来の宛先ではなく、other@example.test に届けます。"},
 		{"away", "en", "Decided by the rule AWAY (routing.toml:12)"},
 	} {
 		mail := write(c.subject+".eml", "From: a@partner.test\r\nSubject: "+c.subject+"\r\n\r\ntext\r\n")

@@ -69,7 +69,7 @@ func (c symbolsCmd) Run(a *app) error {
 	var rows []symbolRow
 	for _, spec := range filters.Specs() {
 		for _, s := range filters.Symbols([]filters.Spec{spec}) {
-			rows = append(rows, symbolRow{spec.Name, s.Name, policy.Score(s.Name), text.Fill("symbol."+s.Name, text.Lang(c.Lang))})
+			rows = append(rows, symbolRow{spec.Name, s.Name, policy.Score(s.Name), text.Meaning(s.Name, text.Lang(c.Lang))})
 		}
 	}
 	if c.JSON {

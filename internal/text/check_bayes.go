@@ -8,12 +8,12 @@ var bayesTexts = []Entry{
 	},
 	{
 		"symbol.BAYES_SPAM",
-		"件名や本文の言葉づかい、メールの形（{words} など）が、これまでの迷惑メールとよく似ています。",
+		"件名や本文の言葉づかい、メールの形（{words}など）が、これまでの迷惑メールとよく似ています。",
 		"The words and the form of the mail ({words}) are much like those of earlier spam.",
 	},
 	{
 		"symbol.BAYES_HAM",
-		"件名や本文の言葉づかい、メールの形（{words} など）が、これまでの通常のメールとよく似ています。",
+		"件名や本文の言葉づかい、メールの形（{words}など）が、これまでの通常のメールとよく似ています。",
 		"The words and the form of the mail ({words}) are much like those of earlier good mail.",
 	},
 	{

@@ -30,7 +30,7 @@ var dkimTexts = []Entry{
 		"The signature of {domain} is too weak to count ({why}).",
 	},
 	{
-		"symbol.DKIM_TESTING", "{domain} の電子署名は確かめられませんでしたが、同社は試験運用中としているため、署名がないものとして扱いました（{why}）。",
+		"symbol.DKIM_TESTING", "{domain} の電子署名は確かめられませんでしたが、このドメインの公開の設定に試験中とあるため、署名がないものとして扱いました（{why}）。",
 		"The signature of {domain} did not verify, but its key is in test mode, so the mail is treated as unsigned ({why}).",
 	},
 	{
@@ -42,7 +42,7 @@ var dkimTexts = []Entry{
 		"There are {count} From fields; a signature need not cover the one that is shown.",
 	},
 	{
-		"symbol.DKIM_PUBLIC_SUFFIX", "電子署名が、特定の会社のものではない共有のドメイン（{domain}）の名で付けられています。",
+		"symbol.DKIM_PUBLIC_SUFFIX", "電子署名が、だれでも登録できる共有のドメイン（{domain}）の名で付けられています。",
 		"A signature is in the name of {domain}, below which anybody may register.",
 	},
 	{

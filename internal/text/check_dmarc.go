@@ -10,15 +10,15 @@ var dmarcTexts = []Entry{
 		"The mail was verified to come from {domain}, the domain in From.",
 	},
 	{
-		"symbol.DMARC_REJECT", "差出人のアドレスは {domain} のものですが、同社の正規の送信元から送られたことを確認できませんでした。同社は、確認できないメールを受け取らないよう、公開の設定で求めています。差出人のアドレスは簡単に偽装できるため、なりすましと考えられます。",
+		"symbol.DMARC_REJECT", "差出人のアドレスは {domain} のものですが、このドメインの正規の送信元から送られたことを確認できませんでした。このドメインの管理者は、確認できないメールを受け取らないよう、公開の設定で求めています。差出人のアドレスは簡単に偽装できるため、なりすましと考えられます。",
 		"From names {domain}, but nothing shows that the mail comes from there. The owner of that domain asks that such mail be rejected.",
 	},
 	{
-		"symbol.DMARC_QUARANTINE", "差出人のアドレスは {domain} のものですが、同社の正規の送信元から送られたことを確認できませんでした。同社は、確認できないメールを疑わしいものとして扱うよう、公開の設定で求めています。",
+		"symbol.DMARC_QUARANTINE", "差出人のアドレスは {domain} のものですが、このドメインの正規の送信元から送られたことを確認できませんでした。このドメインの管理者は、確認できないメールを疑わしいものとして扱うよう、公開の設定で求めています。",
 		"From names {domain}, but nothing shows that the mail comes from there. The owner of that domain asks that such mail be treated as suspicious.",
 	},
 	{
-		"symbol.DMARC_NONE_FAIL", "差出人のアドレスは {domain} のものですが、同社の正規の送信元から送られたことを確認できませんでした。確認できないメールの扱いについて、同社からの求めはありません。",
+		"symbol.DMARC_NONE_FAIL", "差出人のアドレスは {domain} のものですが、このドメインの正規の送信元から送られたことを確認できませんでした。確認できないメールをどう扱うべきかについて、このドメインの管理者は指定していません。",
 		"From names {domain}, but nothing shows that the mail comes from there. The owner of that domain asks for nothing in that case.",
 	},
 	{
@@ -26,7 +26,7 @@ var dmarcTexts = []Entry{
 		"{domain} publishes no DMARC record, so the author of the mail cannot be verified.",
 	},
 	{
-		"symbol.DMARC_PERMERROR", "差出人のアドレスは {domain} のものですが、同社の正規の送信元から送られたことを確認できませんでした。また、同社の公開の設定（{record}）に誤りがあり、同社が求める扱いもわかりません。",
+		"symbol.DMARC_PERMERROR", "差出人のアドレスは {domain} のものですが、このドメインの正規の送信元から送られたことを確認できませんでした。また、確認できないメールの扱いを示す公開の設定（{record}）に誤りがあり、どう扱うべきかも分かりませんでした。",
 		"From names {domain}, but nothing shows that the mail comes from there, and its DMARC record at {record} does not say what should happen then.",
 	},
 	{

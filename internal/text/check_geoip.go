@@ -8,12 +8,12 @@ var geoipTexts = []Entry{
 	},
 	{
 		"symbol.GEOIP_COUNTRY",
-		"送信元のサーバーは、国コード {country} の国・地域にあるとみられます。",
-		"The sending server appears to be in the country with the code {country}.",
+		"送信元のサーバーは、{country}にあるとみられます。",
+		"The sending server appears to be in {country}.",
 	},
 	{
 		"symbol.GEOIP_SCORE",
-		"送信元のサーバーは、当社で注意の度合いを定めている国・地域（国コード {country}）にあるとみられます。",
+		"送信元のサーバーは、当社で注意の度合いを定めている国・地域（{country}）にあるとみられます。",
 		"The sending server appears to be in a country ({country}) that counts by our configuration.",
 	},
 	{

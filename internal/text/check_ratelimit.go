@@ -43,7 +43,7 @@ var ratelimitTexts = []Entry{
 	},
 	{
 		"fact.ratelimit.sender_domain",
-		"差出人ドメインからのメール数が上限を超えているかどうか（エンベロープの差出人が空のときは「いいえ」）",
+		"差出人ドメインからのメール数が上限を超えているかどうか（エンベロープの差出人が空のときは false）",
 		"Whether more mail has come from the envelope sender's domain than its limit allows (false for the null sender)",
 	},
 	{

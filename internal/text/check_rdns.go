@@ -28,7 +28,7 @@ var rdnsTexts = []Entry{
 	},
 	{
 		"symbol.RDNS_HELO_SELF",
-		"送信元サーバー（{ip}）が、当社のメールサーバーの名前（{helo}）を名乗りました。正規のサーバーがこのように名乗ることはありません。",
+		"送信元サーバー（{ip}）が、受信側である当社のメールサーバーの名前（{helo}）を名乗りました。正規のサーバーがこのように名乗ることはありません。",
 		"The sending server ({ip}) introduced itself with our own name ({helo}). No honest server does that.",
 	},
 	{
@@ -78,7 +78,7 @@ var rdnsTexts = []Entry{
 	},
 	{
 		"fact.rdns.helo",
-		"HELOの名前とアドレスの関係（match、related：同じ組織、mismatch、unresolvable、not_fqdn、literal、self：当方の名前）",
+		"HELOの名前とアドレスの関係（match、related：同じ組織、mismatch、unresolvable、not_fqdn、literal、self：このサーバー自身の名前）",
 		"How the name in HELO fits the address: match, related (same organisation), mismatch, unresolvable, not_fqdn, literal or self (our own name)",
 	},
 }

@@ -10,11 +10,11 @@ var spfTexts = []Entry{
 		"The mail came from a server that {domain} names as its own.",
 	},
 	{
-		"symbol.SPF_FAIL", "{domain} は、このサーバー（{client}）からは自社のメールを送らないと公開しています。差出人が偽られているか、転送されたメールの可能性があります。",
+		"symbol.SPF_FAIL", "{domain} が公開している送信元の一覧によれば、このサーバー（{client}）から、このドメインのメールが送られることはありません。差出人が偽られているか、転送されたメールの可能性があります。",
 		"{domain} says that no mail of its own comes from this server ({client}). The sender is forged, or the mail was forwarded.",
 	},
 	{
-		"symbol.SPF_SOFTFAIL", "{domain} が公開している送信元の一覧に、このサーバー（{client}）は載っていません。ただし同社は、一覧が完全ではない可能性があるとしています。",
+		"symbol.SPF_SOFTFAIL", "{domain} が公開している送信元の一覧に、このサーバー（{client}）は載っていません。ただし、このドメインの管理者は、一覧が完全ではない可能性もあるとしています。",
 		"This server ({client}) is not among those that {domain} names, though the domain says that its list may not be complete.",
 	},
 	{
@@ -34,19 +34,19 @@ var spfTexts = []Entry{
 		"SPF could not be checked because of a temporary failure ({why}).",
 	},
 	{
-		"symbol.SPF_HELO_PASS", "送信元サーバーが名乗った名前（{domain}）は、その名前の持ち主が認めているものです。",
+		"symbol.SPF_HELO_PASS", "送信元サーバーが名乗った名前（{domain}）は、その名前の管理者が使用を認めているものです。",
 		"The server's greeting name, {domain}, is used with its owner's leave.",
 	},
 	{
-		"symbol.SPF_HELO_FAIL", "送信元サーバーは {domain} と名乗りましたが、その名前の持ち主は、このサーバー（{client}）の使用を認めていません。名前を偽っていると考えられます。",
+		"symbol.SPF_HELO_FAIL", "送信元サーバーは {domain} と名乗りましたが、その名前の管理者は、このサーバー（{client}）が使うことを認めていません。名前を偽っていると考えられます。",
 		"The server greeted as {domain}, but the owner of that name says that this server ({client}) may not use it.",
 	},
 	{
-		"symbol.SPF_HELO_SOFTFAIL", "送信元サーバーは {domain} と名乗りましたが、その名前の持ち主が公開している一覧に、このサーバー（{client}）は載っていません。",
+		"symbol.SPF_HELO_SOFTFAIL", "送信元サーバーは {domain} と名乗りましたが、その名前の管理者が公開している一覧に、このサーバー（{client}）は載っていません。",
 		"The server greeted as {domain}, but is not among the servers that the owner of that name lists ({client}).",
 	},
 	{
-		"symbol.SPF_HELO_NEUTRAL", "送信元サーバーが名乗った名前（{domain}）の持ち主は、このサーバーの使用を認めているかどうかを明らかにしていません。",
+		"symbol.SPF_HELO_NEUTRAL", "送信元サーバーが名乗った名前（{domain}）の管理者は、このサーバーが使うことを認めているかどうかを明らかにしていません。",
 		"The owner of the greeting name {domain} does not say whether this server may use it.",
 	},
 	{

@@ -1,7 +1,6 @@
 package text
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -45,19 +44,54 @@ func Fill(key string, lang Lang, evidence ...mail.Evidence) string {
 			break
 		}
 		b.WriteString(s[:open])
-		b.WriteString(valueOf(evidence, s[open+1:open+end]))
+		b.WriteString(valueOf(evidence, s[open+1:open+end], lang))
 		s = s[open+end+1:]
 	}
 	return b.String() + s
 }
 
-func valueOf(evidence []mail.Evidence, name string) string {
-	for _, e := range evidence {
-		if e.Key == name && e.Value != "" {
-			return Clean(e.Value, 300)
+// Meaning is the text of a symbol in general: what a mail's evidence says stands as the name of it, such as 〈ドメイン〉.
+func Meaning(symbol string, lang Lang) string {
+	s, _ := Lookup("symbol."+symbol, lang)
+	var evidence []mail.Evidence
+	for rest := s; ; {
+		_, after, ok := strings.Cut(rest, "{")
+		name, more, closed := strings.Cut(after, "}")
+		if !ok || !closed {
+			return Fill("symbol."+symbol, lang, evidence...)
 		}
+		evidence = append(evidence, ev(name, orElse(Fill("placeholder."+name, lang), "…")))
+		rest = more
+	}
+}
+
+func valueOf(evidence []mail.Evidence, name string, lang Lang) string {
+	for _, e := range evidence {
+		if e.Key != name || e.Value == "" {
+			continue
+		}
+		switch name {
+		case "why":
+			return Why(e.Value, lang)
+		case "country":
+			return Country(e.Value, lang)
+		case "words":
+			return quoted(Clean(e.Value, 300), lang)
+		}
+		return Clean(e.Value, 300)
 	}
 	return "–"
+}
+
+// quoted sets words, which commas part, apart from our own.
+func quoted(words string, lang Lang) string {
+	if words == Fill("placeholder.words", lang) {
+		return words
+	}
+	if lang == Ja {
+		return "「" + strings.ReplaceAll(words, ", ", "」「") + "」"
+	}
+	return "“" + strings.ReplaceAll(words, ", ", "”, “") + "”"
 }
 
 // Clean makes what came from a mail fit to be shown: no controls, no bidirectional or invisible characters, no broken
@@ -107,12 +141,29 @@ func orElse(s, other string) string {
 	return s
 }
 
+// Reason is what Explain says, as one text on one line: what stands in the header, in the log, in the digest and on the pages.
+func Reason(v mail.Verdict, lang Lang) string { return Join(Explain(v, lang), lang) }
+
+const maxReason = 600
+
+// Join makes one text of sentences, fit to be shown.
+func Join(sentences []string, lang Lang) string {
+	space := " "
+	if lang == Ja {
+		space = ""
+	}
+	return Reveal(strings.Join(sentences, space), maxReason)
+}
+
 const maxReasons = 3
 
 // reasons are the text of the rule that decided, or else those of what counted most.
 func reasons(v mail.Verdict, lang Lang) []string {
 	if s := describe(v.Describe, lang); s != "" {
 		return []string{s}
+	}
+	if v.Class == "undeliverable" || v.Class == "unchecked" {
+		return nil // what was found is not why
 	}
 	if v.Final || v.Action == mail.Deliver {
 		return nil
@@ -132,12 +183,16 @@ func reasons(v mail.Verdict, lang Lang) []string {
 		if c.Points <= 0 || len(sentences) == maxReasons {
 			break
 		}
-		s := orElse(describe(c.Describe, lang), Fill("symbol."+c.Name, lang, c.Evidence...))
-		if s != "" && !slices.Contains(sentences, s) {
+		if s := Sentence(c, lang); s != "" && !slices.Contains(sentences, s) {
 			sentences = append(sentences, s)
 		}
 	}
 	return sentences
+}
+
+// Sentence says in words what counted: the text of a rule, or that of a finding with its evidence; "" when there is neither.
+func Sentence(c mail.Counted, lang Lang) string {
+	return orElse(describe(c.Describe, lang), Fill("symbol."+c.Name, lang, c.Evidence...))
 }
 
 // describe takes the other language rather than nothing.
@@ -175,90 +230,4 @@ func list(items []string, lang Lang) string {
 // Action names an action for people.
 func Action(a mail.Action, lang Lang) string {
 	return orElse(Fill("action."+a.String(), lang), a.String())
-}
-
-// Report says everything to the administrator, one thing a line: the verdict, what decided, every finding with its points
-// and evidence, what was not looked at, and what would have changed the verdict. `scan` and `explain` print it.
-func Report(v mail.Verdict, lang Lang) []string {
-	lines := []string{Fill("report.action", lang, ev("action", orElse(Fill("action."+v.Word(), lang), v.Word())))}
-	if !v.Redirect.IsNull() {
-		lines = append(lines, Fill("report.redirect", lang, ev("rcpt", v.Redirect.String())))
-	}
-	for _, a := range v.Copies {
-		lines = append(lines, Fill("report.copy", lang, ev("rcpt", a.String())))
-	}
-	if v.Class != "" {
-		lines = append(lines, Fill("report.class", lang, ev("class", v.Class)))
-	}
-	lines = append(lines, decidedBy(v, lang))
-	if s := describe(v.Describe, lang); s != "" {
-		lines = append(lines, "  "+Clean(s, 500))
-	}
-	for _, c := range v.Counted {
-		lines = append(lines, countedLines(c, lang)...)
-	}
-	for _, group := range []struct {
-		key, name string
-		items     []string
-	}{{"report.degraded", "what", v.Degraded}, {"report.unknown", "ids", v.Unknown}, {"report.observed", "ids", v.Observed}} {
-		if len(group.items) > 0 {
-			lines = append(lines, Fill(group.key, lang, ev(group.name, list(group.items, lang))))
-		}
-	}
-	if s := Counterfactual(v, lang); s != "" {
-		lines = append(lines, s)
-	}
-	return lines
-}
-
-func decidedBy(v mail.Verdict, lang Lang) string {
-	score := number(v.Score)
-	switch {
-	case v.RuleID == "":
-		return Fill("report.none", lang, ev("score", score))
-	case v.RuleID == "threshold."+v.Action.String() && v.Limit == 0:
-		return Fill("report.sum", lang, ev("score", score), ev("action", Action(v.Action, lang)))
-	case strings.HasPrefix(v.RuleID, "threshold."):
-		action := Action(v.Action, lang)
-		if a, ok := mail.ParseAction(strings.TrimPrefix(v.RuleID, "threshold.")); ok {
-			action = Action(a, lang)
-		}
-		return Fill("report.threshold", lang, ev("score", score), ev("limit", number(v.Limit)), ev("action", action))
-	}
-	return Fill("report.rule", lang, ev("id", v.RuleID), ev("place", v.Rule))
-}
-
-func countedLines(c mail.Counted, lang Lang) []string {
-	line := "  " + Fill("report.counted", lang, ev("points", fmt.Sprintf("%+.1f", c.Points)), ev("name", c.Name))
-	for _, e := range c.Evidence {
-		line += fmt.Sprintf(" %s=%q", e.Key, Clean(e.Value, 200))
-	}
-	lines := []string{line}
-	if s := orElse(Fill("symbol."+c.Name, lang, c.Evidence...), describe(c.Describe, lang)); s != "" {
-		lines = append(lines, "       "+Clean(s, 500))
-	}
-	return lines
-}
-
-func number(x float64) string { return fmt.Sprintf("%.1f", x) }
-
-// Counterfactual says what would have changed the verdict, for the administrator; "" when nothing was done to the mail.
-func Counterfactual(v mail.Verdict, lang Lang) string {
-	if v.RuleID == "" || v.Action == mail.Deliver {
-		return ""
-	}
-	if !strings.HasPrefix(v.RuleID, "threshold.") {
-		return Fill("report.disable", lang, ev("id", v.RuleID), ev("score", number(v.Score)))
-	}
-	over := v.Score - v.Limit
-	var names []string
-	for _, c := range v.Counted {
-		if c.Points > over {
-			names = append(names, c.Name)
-		}
-	}
-	if len(names) == 0 {
-		return Fill("report.together", lang, ev("points", number(over)))
-	}
-	return Fill("report.without", lang, ev("names", list(names, lang)))
 }

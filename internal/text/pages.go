@@ -37,7 +37,7 @@ var pageTexts = []Entry{
 	{"field.files", "添付ファイル", "Attachments"},
 	{"field.until", "保存期間", "Kept"},
 	{"field.class", "隔離の分類", "Class"},
-	{"field.rule", "規則", "Rule"},
+	{"field.rule", "ルール", "Rule"},
 	{"field.reason", "隔離の理由", "Why it is held"},
 	{"field.id", "ID（お知らせやログにある識別番号）", "ID (as in notices and logs)"},
 	{"field.any", "すべて", "Any"},

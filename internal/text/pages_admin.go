@@ -73,7 +73,7 @@ var adminTexts = []Entry{
 	{"overview.now", "現在の状況", "At the moment"},
 	{"overview.host", "サーバー", "Host"},
 	{"overview.version", "バージョン", "Version"},
-	{"overview.since", "起動", "Running since"},
+	{"overview.since", "起動した日時", "Running since"},
 	{"overview.listen", "受付アドレス", "Takes mail at"},
 	{"overview.queued", "配送待ち", "In the queue"},
 	{"overview.held", "隔離中", "Held"},

@@ -2,10 +2,10 @@ package text
 
 // Texts that pages and digests share: classes in a few words, how sure a decision is, the states of a mail.
 var shownTexts = []Entry{
-	{"classname.policy", "受信の方針による隔離", "Mail policy"},
+	{"classname.policy", "受信の方針に基づく扱い", "Mail policy"},
 	{"classname.client", "登録された送信元", "Listed server"},
 	{"classname.sender", "登録された差出人", "Listed sender"},
-	{"classname.recipient", "宛先の設定による隔離", "Recipient's settings"},
+	{"classname.recipient", "宛先ごとの設定", "Recipient's settings"},
 	{"classname.reputation", "迷惑メールの発信元", "Known source of spam"},
 	{"classname.protocol", "通信手順の違反", "Protocol violation"},
 	{"classname.ratelimit", "短時間の大量送信", "Too much mail at once"},

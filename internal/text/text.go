@@ -20,5 +20,32 @@ const (
 
 // All returns every entry of the catalogue.
 func All() []Entry {
-	return slices.Concat(baseTexts, rdnsTexts, dnsblTexts, geoipTexts, ratelimitTexts, spfTexts, dkimTexts, dmarcTexts, bayesTexts, bounceTexts, digestTexts, shownTexts, pageTexts, settingTexts, adminTexts, warningTexts, warningRuleTexts, statusTexts, actsTexts, allowTexts, historyTexts, greylistTexts, siteTexts)
+	return slices.Concat(
+		baseTexts,
+		rdnsTexts,
+		dnsblTexts,
+		geoipTexts,
+		ratelimitTexts,
+		spfTexts,
+		dkimTexts,
+		dmarcTexts,
+		bayesTexts,
+		bounceTexts,
+		digestTexts,
+		shownTexts,
+		pageTexts,
+		settingTexts,
+		adminTexts,
+		warningTexts,
+		warningRuleTexts,
+		statusTexts,
+		actsTexts,
+		allowTexts,
+		historyTexts,
+		greylistTexts,
+		siteTexts,
+		reportTexts,
+		whyTexts,
+		placeholderTexts,
+	)
 }

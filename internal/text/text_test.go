@@ -1,6 +1,8 @@
 package text
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strings"
@@ -31,6 +33,21 @@ func TestCatalogue(t *testing.T) {
 		slices.Sort(en)
 		if !slices.Equal(slices.Compact(ja), slices.Compact(en)) {
 			t.Errorf("%s: {} differ: %v and %v", e.Key, ja, en)
+		}
+		if strings.HasPrefix(e.Key, "symbol.") {
+			for _, name := range ja {
+				if _, ok := Lookup("placeholder."+strings.Trim(name, "{}"), Ja); !ok {
+					t.Errorf("%s: nothing stands for %s where no mail is at hand", e.Key, name)
+				}
+			}
+			if got := Meaning(strings.TrimPrefix(e.Key, "symbol."), Ja); strings.ContainsAny(got, "{}–") {
+				t.Errorf("%s: %s", e.Key, got)
+			}
+		}
+		for _, word := range []string{"同社", "同氏", "規則に", "してください。。", "  "} {
+			if strings.Contains(e.Ja, word) {
+				t.Errorf("%s: says %q", e.Key, word)
+			}
 		}
 		if strings.HasPrefix(e.Key, "class.") && (!strings.HasSuffix(e.Ja, "。") || !strings.HasSuffix(e.En, ".")) {
 			t.Errorf("%s: not a sentence", e.Key)
@@ -97,21 +114,73 @@ func TestExplain(t *testing.T) {
 func TestReport(t *testing.T) {
 	got := strings.Join(Report(held(), En), "\n")
 	for _, want := range []string{
-		"Verdict: held in the quarantine", "7.0 points reach the threshold of 6.0", "+4.0 BIG",
-		`from="a  b  X"`, "dnsbl: bl.example: timeout", "geoip: skipped: not configured", "LISTED", "absent would have kept it below the threshold: LATE, BIG",
+		"held in the quarantine", "7.0 points reach the threshold of 6.0", "+4.0 (BIG): It is big.",
+		`from = "a  b  X"`, "spam: bl.example (it did not answer in time)", "it is not configured", "LISTED",
+		"Without any one of these it would have been delivered:\n  - It is big. (BIG, +4.0)\n  - It is late. (LATE, +2.5)",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
 	}
 	v := mail.Verdict{Action: mail.Hold, RuleID: "DMARC_POLICY_REJECT", Rule: "defaults/2026.11.toml:7", Final: true}
-	if got := Counterfactual(v, Ja); !strings.Contains(got, "DMARC_POLICY_REJECT") {
-		t.Errorf("%q", got)
+	if got := strings.Join(Report(v, Ja), "\n"); !strings.Contains(got, "次のことがなければ、隔離せずに届けていました。\n・ルール DMARC_POLICY_REJECT（defaults/2026.11.toml:7）") {
+		t.Errorf("%s", got)
 	}
-	v = held()
-	v.Score = 20
-	if got := Counterfactual(v, En); !strings.Contains(got, "14.0 points less") {
-		t.Errorf("%q", got)
+}
+
+// TestNeeded compares with all subsets of what counted.
+func TestNeeded(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(5, 7))
+	for n := range 2000 {
+		v := mail.Verdict{Action: mail.Hold, RuleID: "threshold.hold", Limit: 6, Class: "spam"}
+		for i := range 1 + rnd.IntN(8) {
+			c := mail.Counted{Name: fmt.Sprintf("F%d", i), Points: float64(rnd.IntN(13)-3) / 2}
+			v.Counted = append(v.Counted, c)
+			v.Score += c.Points
+		}
+		if v.Score < 6 {
+			continue
+		}
+		if n%3 == 0 {
+			v.RuleID, v.Final, v.Limit = "R", true, 0
+			v.Counted = append(v.Counted, mail.Counted{Name: "R", Rule: "a.toml:1"})
+		}
+		want, size := map[string]bool{}, len(v.Counted)+1
+		for set := range 1 << len(v.Counted) {
+			left, names := 0.0, []string{}
+			rule := v.Final
+			for i, c := range v.Counted {
+				if set&(1<<i) == 0 {
+					left += c.Points
+					continue
+				}
+				names = append(names, c.Name)
+				rule = rule && c.Name != "R"
+			}
+			if rule || left >= 6-1e-9 || len(names) > size {
+				continue
+			}
+			if len(names) < size {
+				size = len(names)
+				clear(want)
+			}
+			slices.Sort(names)
+			want[strings.Join(names, " ")] = true
+		}
+		got := Needed(v, mail.Limits{Hold: 6, Reject: 15})
+		if len(got.Sets) != min(len(want), mail.MaxSets) || got.More != (len(want) > mail.MaxSets) {
+			t.Fatalf("%v: %d sets, more %v; want %v", v.Counted, len(got.Sets), got.More, want)
+		}
+		for _, set := range got.Sets {
+			var names []string
+			for _, c := range set {
+				names = append(names, c.Name)
+			}
+			slices.Sort(names)
+			if !want[strings.Join(names, " ")] {
+				t.Fatalf("%v: %v is not among %v", v.Counted, names, want)
+			}
+		}
 	}
 }
 

@@ -14,12 +14,11 @@ func Without(v mail.Verdict, lang Lang) []string {
 		return nil
 	}
 	var list []string
-	for _, c := range v.Counted {
-		if c.Points <= v.Score-v.Limit {
-			continue
+	for _, set := range Needed(v, mail.Limits{}).Sets {
+		if len(set) != 1 {
+			return nil
 		}
-		s := orElse(describe(c.Describe, lang), Fill("symbol."+c.Name, lang, c.Evidence...))
-		if s = Reveal(s, 500); s != "" && !slices.Contains(list, s) {
+		if s := Reveal(Sentence(set[0], lang), 500); s != "" && !slices.Contains(list, s) {
 			list = append(list, s)
 		}
 	}

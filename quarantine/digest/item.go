@@ -18,7 +18,6 @@ const (
 	maxAddress = 100
 	maxFile    = 60
 	maxFiles   = 5
-	maxReason  = 600
 )
 
 // groups in the order in which they are shown: what needs a look comes first.
@@ -98,14 +97,7 @@ func (v *viewer) why(i *quarantine.Item) string {
 	if fix := v.say("fix." + i.Class); fix != "" {
 		sentences = append(sentences, fix)
 	}
-	return text.Reveal(strings.Join(sentences, v.space()), maxReason)
-}
-
-func (v *viewer) space() string {
-	if v.lang == text.Ja {
-		return ""
-	}
-	return " "
+	return text.Join(sentences, v.lang)
 }
 
 // sender is the address in From with whether it is genuine.
