@@ -16,11 +16,16 @@ import (
 func (s *server) openSite(status *web.Status) (*web.Site, error) {
 	cfg, client := s.cfg(), s.store.Client()
 	rates := reputation.NewRates(client, time.Now)
-	site, err := web.NewSite(web.Options{
+	sso, err := s.openSSO()
+	if err != nil {
+		return nil, err
+	}
+	logins := login.New(func() string { return s.cfg().Users() }, nil, s.log)
+	o := web.Options{
 		Config: s.cfg, Links: s.digests.links, Quarantine: s.keeper, Acts: s.acts, Audit: s.actsLog, Status: status, Log: s.log,
 		Sessions: session.New(session.Options{Client: client, Idle: cfg.Console.SessionIdle.D(), Lifetime: cfg.Console.SessionLifetime.D()}),
 		People:   s.digests.persons,
-		Logins:   login.New(func() string { return s.cfg().Users() }, nil, s.log),
+		Logins:   logins,
 		Tries:    login.Backoff{Client: client, Now: time.Now},
 		Lists:    s.digests.runner,
 		Choices:  s.digests.people,
@@ -31,7 +36,11 @@ func (s *server) openSite(status *web.Status) (*web.Site, error) {
 			}
 			return taken[0].Retry, nil
 		},
-	})
+	}
+	if sso != nil { // an interface that holds a nil pointer is not nil
+		o.SSO, logins.SSO = sso, sso
+	}
+	site, err := web.NewSite(o)
 	if err != nil {
 		return nil, err
 	}

@@ -61,6 +61,11 @@ func ways(cfg *config.Config) []way {
 	if cfg.Journal.Backend != "" {
 		w = append(w, backendWay(cfg.Journal.Backend, "journal"))
 	}
+	if o := &cfg.Console.OIDC; o.Enabled() && servesPages(cfg) {
+		if u, err := url.Parse(o.Issuer); err == nil {
+			w = append(w, out("tcp", withPort(u.Host, map[string]string{"https": "443", "http": "80"}[u.Scheme]), "single sign-on; and the addresses that the provider names"))
+		}
+	}
 	w = append(append(w, redisWays(cfg.Redis)...), directoryWays(cfg)...)
 	w = slices.DeleteFunc(w, func(x way) bool { return x.Address == "" })
 	return slices.Compact(w)

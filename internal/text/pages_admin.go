@@ -7,6 +7,10 @@ var adminTexts = []Entry{
 	{"signin.button", "ログイン", "Sign in"},
 	{"signin.failed", "利用者名またはパスワードが違います。", "The user name or the password is wrong."},
 	{"signin.sso", "シングルサインオン", "Single sign-on"},
+	{
+		"signin.away", "シングルサインオンの接続先が、ただいま応答していません。ほかの方法をご利用いただくか、しばらくしてからもう一度お試しください。",
+		"The single sign-on service does not answer at the moment. Please use another way, or try again shortly.",
+	},
 	{"signin.ssobutton", "シングルサインオンでログイン", "Sign in with single sign-on"},
 
 	{"search.title", "隔離メール（全体）", "All held mail"},

@@ -59,6 +59,36 @@ var siteTexts = []Entry{
 	{"web.error.state.deleted", "このメールは、{when}に {who} がすでに削除したため、この操作はできません。何も変更していません。", "{who} deleted this mail already on {when}, so this is not possible. Nothing was changed."},
 	{"web.error.state.expired", "このメールは、保存期間が終わって{when}に削除されたため、この操作はできません。", "The time of this mail was over on {when}, and it was deleted. This is not possible any more."},
 	{"web.error.state", "この操作は、もう行うことができません。", "This is not possible any more."},
+	{"web.sso.none", "シングルサインオンは設定されていません。", "Single sign-on is not set up here."},
+	{
+		"web.sso.away", "シングルサインオンの接続先が応答していないため、ログインできませんでした。パスワードなどに誤りがあったわけではありません。しばらくしてから、もう一度お試しください。",
+		"The single sign-on service does not answer, so you could not be signed in. Nothing was wrong with what you entered. Please try again shortly.",
+	},
+	{
+		"web.sso.state", "このログインは、このブラウザーで始められたものではないか、時間が経ちすぎているため、受け付けませんでした。何も変更していません。初めからもう一度お試しください。",
+		"This sign-in was not begun in this browser, or too much time has passed, so it was not accepted. Nothing was changed. Please begin again.",
+	},
+	{"web.sso.denied", "シングルサインオンの接続先で、ログインが取り消されたか、許可されませんでした。", "The sign-in was cancelled, or the single sign-on service did not allow it."},
+	{
+		"web.sso.token", "シングルサインオンの接続先からの回答を確認できなかったため、ログインできませんでした。もう一度試しても同じときは、管理者にお知らせください。",
+		"The answer of the single sign-on service could not be confirmed, so you could not be signed in. If it happens again, please tell the administrator.",
+	},
+	{
+		"web.sso.norole", "ご本人であることは確認できましたが、このアカウントには、この画面を使う権限がありません。必要な場合は、管理者にご相談ください。",
+		"You were recognised, but your account has no role on these pages. If you need one, please ask the administrator.",
+	},
+	{
+		"web.sso.unverified", "ログイン先で、お使いのメールアドレスがご本人のものと確認されていないため、一覧を表示できません。管理者にご相談ください。",
+		"The single sign-on service has not confirmed that the mail address is yours, so your list cannot be shown. Please ask the administrator.",
+	},
+	{
+		"web.sso.noaddress", "ログイン先から、お使いのメールアドレスの情報が届かなかったため、一覧を表示できません。管理者にご相談ください。",
+		"The single sign-on service did not name your mail address, so your list cannot be shown. Please ask the administrator.",
+	},
+	{
+		"web.sso.noperson", "ログインされたアカウントのメールアドレスは、当システムの利用者のものではないため、一覧を表示できません。管理者にご相談ください。",
+		"The mail address of the account that you signed in with belongs to nobody here, so there is no list to show. Please ask the administrator.",
+	},
 	{"web.error.locked", "ログインの失敗が続いたため、しばらく受け付けません。時間をおいて、もう一度お試しください。", "Too many attempts to sign in have failed. Please wait a while and try again."},
 	{"web.error.rate", "短い時間に操作が多すぎるため、受け付けませんでした。しばらくしてから、もう一度お試しください。", "Too many requests in a short time. Please try again later."},
 }

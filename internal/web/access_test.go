@@ -11,7 +11,7 @@ import (
 // mayCome says who may come where, written down a second time by hand: n nobody, p person, h helpdesk, u auditor, a admin.
 var mayCome = map[string]string{
 	"GET /{$}": "np", "GET /q/{token}": "nphua", "GET /r/{id}": "nphua", "POST /r/{id}": "nphua", "GET /mail/{id}": "p", "GET /mail/{id}/frame": "p", "GET /allowed": "p", "POST /allowed": "p", "GET /settings": "p", "POST /settings": "p", "GET /admin/bulk": "a", "GET /admin/mails/{id}/frame": "a", "POST /mail/{id}": "p", "POST /mails": "p",
-	"GET /done/{receipt}": "p", "POST /done/{receipt}": "p", "POST /send-list": "np", "GET /sent-list": "np", "POST /lang": "np", "POST /sign-out": "np",
+	"GET /done/{receipt}": "p", "POST /done/{receipt}": "p", "POST /send-list": "np", "GET /sent-list": "np", "POST /lang": "np", "POST /sign-out": "np", "GET /sso": "np", "GET /sso/callback": "np", "GET /admin/sso": "nhua",
 	"GET /admin/{$}": "nhua", "POST /admin/sign-in": "nhua", "GET /admin/mails": "hua", "GET /admin/mails/{id}": "hua", "GET /admin/mails/{id}/body": "a", "POST /admin/mails/{id}": "ha",
 	"POST /admin/bulk": "a", "POST /admin/bulk/{plan}": "a", "GET /admin/done/{receipt}": "ha", "POST /admin/done/{receipt}": "ha", "GET /admin/audit": "ua", "GET /admin/questions": "hua", "POST /admin/questions/{id}": "ha",
 	"POST /admin/lang": "nhua", "POST /admin/sign-out": "nhua",

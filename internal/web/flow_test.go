@@ -65,7 +65,7 @@ func (h *house) Password(context.Context, string, string) (login.Account, error)
 }
 
 // Still is the other half of Logins.
-func (h *house) Still(string, string, string) bool { return true }
+func (h *house) Still(context.Context, string, string, string, time.Time) bool { return true }
 
 func newHouse(t *testing.T) *house {
 	t.Helper()

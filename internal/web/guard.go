@@ -45,7 +45,7 @@ func (s *Site) armour(next http.Handler) http.Handler {
 		if s.secure {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
-		if strings.HasPrefix(r.URL.Path, "/q/") {
+		if strings.HasPrefix(r.URL.Path, "/q/") || strings.HasPrefix(r.URL.Path, "/sso/") {
 			h.Set("Referrer-Policy", "no-referrer")
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
@@ -106,7 +106,7 @@ func (s *Site) session(r *http.Request, console bool) (session.Session, error) {
 		return session.Session{}, nil
 	case err != nil:
 		return session.Session{}, err
-	case console && !s.o.Logins.Still(n.Via, n.Name, n.Role):
+	case (console || n.Via == "oidc") && !s.o.Logins.Still(r.Context(), n.Via, n.Name, n.Role, n.Begun):
 		return session.Session{}, s.o.Sessions.End(r.Context(), n)
 	}
 	return n, nil

@@ -70,11 +70,14 @@ func routes() []route {
 		{"POST /done/{receipt}", person, (*Site).after},
 		{"POST /send-list", nobody | person, (*Site).sendList},
 		{"GET /sent-list", nobody | person, (*Site).sentList},
+		{"GET /sso", nobody | person, (*Site).beginSSO},
+		{"GET /sso/callback", nobody | person, (*Site).endSSO},
 		{"POST /lang", nobody | person, (*Site).setLang},
 		{"POST /sign-out", nobody | person, (*Site).signOut},
 
 		// Administrators, helpdesk, auditors.
 		{"GET /admin/{$}", nobody | staff, (*Site).overview},
+		{"GET /admin/sso", nobody | staff, (*Site).beginSSO},
 		{"POST /admin/sign-in", nobody | staff, (*Site).signIn},
 		{"GET /admin/mails", staff, (*Site).search},
 		{"GET /admin/mails/{id}", staff, (*Site).heldMail},

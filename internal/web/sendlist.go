@@ -96,6 +96,9 @@ func (s *Site) signOut(w http.ResponseWriter, r *http.Request, n session.Session
 			return
 		}
 	}
+	if n.Via == "oidc" {
+		s.keepCookie(w, s.outCookie(kind), "1", 30*24*time.Hour)
+	}
 	s.dropCookie(w, kind)
 	http.Redirect(w, r, homeOf(r), http.StatusSeeOther)
 }

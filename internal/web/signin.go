@@ -17,8 +17,8 @@ import (
 // Logins check passwords; login.Service does.
 type Logins interface {
 	Password(ctx context.Context, name, password string) (login.Account, error)
-	// Still reports whether somebody who signed in that way has the role still.
-	Still(via, name, role string) bool
+	// Still reports whether somebody who signed in that way, then, has the role still.
+	Still(ctx context.Context, via, name, role string, begun time.Time) bool
 }
 
 // Tries makes those wait who fail; login.Backoff does.
@@ -30,11 +30,14 @@ type Tries interface {
 // waysPage is what a page offers to those who are not signed in. Persons are never asked for a password.
 type waysPage struct {
 	SSO              string // where single sign-on begins; "": there is none
+	Away             bool   // the provider did not answer lately
 	Password, Failed bool
 }
 
 func (s *Site) ways(console bool) waysPage {
-	return waysPage{SSO: s.ssoURL(console), Password: console}
+	p := waysPage{SSO: s.ssoURL(console), Password: console}
+	p.Away = p.SSO != "" && s.o.SSO.Away()
+	return p
 }
 
 // signIn begins a session of an administrator by a password. The answer to a wrong name, a wrong password and an account without a
@@ -89,7 +92,7 @@ func (s *Site) welcome(w http.ResponseWriter, r *http.Request, a login.Account) 
 			n.Lang = p.Lang
 		}
 	}
-	err := s.o.Audit.Append(r.Context(), audit.Entry{Time: s.o.Now(), Actor: n.Name, Role: n.Role, Act: "login", Peer: s.client(r), Via: a.Via})
+	err := s.o.Audit.Append(r.Context(), audit.Entry{Time: s.o.Now(), Actor: n.Name, Role: n.Role, Act: "login", Peer: s.client(r), Via: a.Via, Detail: detailOf(a)})
 	if err == nil {
 		n, err = s.o.Sessions.Begin(r.Context(), n, 0)
 	}
@@ -101,5 +104,10 @@ func (s *Site) welcome(w http.ResponseWriter, r *http.Request, a login.Account) 
 	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
-// ssoURL is where single sign-on begins.
-func (s *Site) ssoURL(bool) string { return "" }
+// detailOf says in the audit log whom the provider meant: the name is what it may let people change.
+func detailOf(a login.Account) string {
+	if a.Subject == "" {
+		return ""
+	}
+	return "subject " + a.Subject
+}

@@ -72,8 +72,8 @@ type ListSender interface {
 // Limit charges one unit of a rate that all nodes count together; wait is 0 when it is not exceeded.
 type Limit func(ctx context.Context, key string, r config.Rate) (wait time.Duration, err error)
 
-// Options of NewSite. All are needed but Lists, without which no list can be asked for, and Choices, without which nothing about
-// the digests can be chosen.
+// Options of NewSite. All are needed but Lists, without which no list can be asked for, Choices, without which nothing about
+// the digests can be chosen, and SSO.
 type Options struct {
 	Config     func() *config.Config
 	Sessions   *session.Store
@@ -86,6 +86,7 @@ type Options struct {
 	Choices    Choices
 	Limit      Limit
 	Logins     Logins
+	SSO        SSO // nil: there is none
 	Tries      Tries
 	Status     *Status
 	Log        *slog.Logger

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"time"
 
 	"sekimori/internal/mail"
 )
@@ -15,6 +16,8 @@ type Account struct {
 	Role   string       // admin | helpdesk | auditor; "" of a person
 	Person mail.Address // of a person
 	Via    string       // file | ldap | oidc
+
+	Subject string // of oidc: whom the provider means, whatever the name; for the audit log
 }
 
 // ErrRefused says that name and password do not belong together, or that the account has no role here. Which of the two is told to nobody.
@@ -29,6 +32,7 @@ type Directory interface {
 type Service struct {
 	File      func() string // the administrators' file as it is configured now
 	Directory Directory     // nil: none
+	SSO       *SSO          // nil: none
 	Log       *slog.Logger
 
 	slots chan struct{}
@@ -81,10 +85,15 @@ func errOr(err, other error) error {
 	return other
 }
 
-// Still reports whether an account of the file has its role still. Accounts from elsewhere keep theirs until their session ends.
-func (s *Service) Still(via, name, role string) bool {
-	if via != "file" {
-		return true
+// Still reports whether somebody who signed in that way, then, has the role still. The file is read again each time. The provider of
+// single sign-on cannot be asked without the person: its sessions are short, and end when it is taken out of the configuration.
+func (s *Service) Still(_ context.Context, via, name, role string, begun time.Time) bool {
+	switch via {
+	case "file":
+	case "oidc":
+		return s.SSO != nil && s.SSO.Still(role, begun)
+	default:
+		return s.Directory != nil
 	}
 	users, err := Read(s.File())
 	if err != nil {

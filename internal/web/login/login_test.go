@@ -64,13 +64,14 @@ func TestFile(t *testing.T) {
 			t.Errorf("%q %q: %+v %v", c.name, c.password, a, err)
 		}
 	}
-	if !s.Still("file", "jiro", "helpdesk") || s.Still("file", "jiro", "admin") || !s.Still("ldap", "jiro", "admin") {
+	still := func(via, name, role string) bool { return s.Still(t.Context(), via, name, role, time.Now()) }
+	if !still("file", "jiro", "helpdesk") || still("file", "jiro", "admin") || still("ldap", "jiro", "admin") || still("oidc", "jiro", "admin") {
 		t.Error("Still")
 	}
 	if was, err := Put(file, User{Name: "jiro"}, true); !was || err != nil {
 		t.Fatal(was, err)
 	}
-	if was, _ := Put(file, User{Name: "jiro"}, true); was || s.Still("file", "jiro", "helpdesk") {
+	if was, _ := Put(file, User{Name: "jiro"}, true); was || still("file", "jiro", "helpdesk") {
 		t.Error("jiro is still there")
 	}
 }

@@ -86,8 +86,8 @@ type (
 		When       time.Time
 	}
 	waysBody struct {
-		SSO              string
-		Password, Failed bool
+		SSO                    string
+		Away, Password, Failed bool
 	}
 	healthBody struct {
 		Status   string
@@ -173,8 +173,8 @@ func bodies() map[string][]any {
 		},
 		"mail":     {mailBody{Item: items()[0], View: view(), FrameURL: "/mail/m1/body", Offers: open}, mailBody{Item: items()[2], AdminOnly: true, Offers: open[2:]}, mailBody{Item: over}, mailBody{Item: releasing, Offers: open, Asked: asked[:1], Answer: &acts.Answered{By: "hanako", At: now, Note: "送付元に確認しましたが、送っていないとのことです。"}}},
 		"done":     {doneBody{Receipt: receipt, Undo: true, Similar: acts.Similar{IDs: []string{"m2"}, From: "a@b.test", Reason: "sender-and-rule"}}, doneBody{Receipt: bulk, Undo: true, Progress: &acts.Progress{State: "running", Total: 1200, Done: 350}}, doneBody{Receipt: undone}, doneBody{Receipt: again, Earlier: &acts.Earlier{State: "released", By: "sato@example.co.jp", At: now}}, doneBody{Receipt: again, Mine: true, Earlier: &acts.Earlier{State: "deleted", At: now}}, doneBody{Receipt: bulk, Progress: &acts.Progress{State: "done", Total: 2, Failed: 1, Errors: map[string]string{"m1": "x"}}}},
-		"welcome":  {nil, waysBody{SSO: "/oidc"}},
-		"sign-in":  {waysBody{SSO: "/admin/oidc", Password: true, Failed: true}},
+		"welcome":  {nil, waysBody{SSO: "/sso"}},
+		"sign-in":  {waysBody{SSO: "/admin/sso", Password: true, Failed: true}, waysBody{SSO: "/admin/sso", Password: true, Away: true}},
 		"say":      {sayBody{Title: "web.error", Key: "web.error.expired", Alarm: true, Way: true}, sayBody{Title: "web.error", Key: "web.error.state.deleted", Alarm: true, Who: "sato@example.co.jp", When: now}},
 		"allowed":  {allowedBody{}, allowedBody{[]reputation.Allow{{ID: "a1", Domain: "example.org", Expires: now}, {ID: "a2", Address: "x@y.test", Host: "y.test", Expires: now}, {ID: "a3", Address: "z@y.test", SPF: "y.test", Expires: now}}}},
 		"settings": {settingsBody{}, settingsBody{Schedule: "weekly", Times: "mon 08:00", Lang: "ja", Acts: []string{"when:daily", "when:", "lang:en", "lang:"}}, settingsBody{Schedule: "off"}},
