@@ -119,6 +119,7 @@ func (checkCmd) run(a *app) error {
 		return err
 	}
 	live.print(a.out)
+	a.tellRules(cfg)
 	fmt.Fprintf(a.out, "%s is fine: rules %s, %d tests in rule files passed\n", name, policy.Version(), len(tests))
 	return nil
 }

@@ -50,6 +50,7 @@ type server struct {
 	inherited *inherited // sockets of the service manager
 	state     *stateFile // for the commands
 	sets      ruleSets   // of rules: the one in force, and those before
+	agreement agreement  // of the hosts about them
 	fence     *fence     // what the process restricted itself to
 	past      *pastWriter
 
@@ -158,6 +159,7 @@ func (s *server) open(ctx context.Context) error {
 	s.ledgerGauges()
 	s.keepGauges()
 	s.reloadGauges()
+	s.rulesGauges()
 	return nil
 }
 
@@ -231,6 +233,7 @@ func (s *server) serve(ctx, work context.Context) error {
 	s.background.Go(func() { s.watchStore(work) })
 	s.background.Go(func() { s.watchLedger(work) })
 	s.background.Go(func() { s.watchAlerts(work) })
+	s.background.Go(func() { s.watchRules(work) })
 	s.background.Go(s.pages.serve)
 	failed := make(chan error, 1)
 	if s.front != nil {

@@ -1,6 +1,6 @@
 package text
 
-// Texts of warnings about sets of rules.
+// Texts of warnings about sets of rules, and of the status page about those in force.
 var warningRuleTexts = []Entry{
 	{"warning.rulewait.is", "ルールのディレクトリを読み込めない状態が続いています", "The directory of rule files is not read"},
 	{
@@ -14,4 +14,14 @@ var warningRuleTexts = []Entry{
 		"同じメールでも、届いたサーバーによって判定が変わることがあります。ルールのファイルをすべてのサーバーにコピーしてください。どのサーバーが異なるかは sekimori rules history で確認できます。",
 		"The same mail may be judged differently by the host it comes to. Copy the rule files to all hosts; sekimori rules history says which one differs.",
 	},
+
+	{"status.rules", "使っているルール", "Rules in force"},
+	{"status.rules.node", "使っているルール（{node}）", "Rules in force on {node}"},
+	{"status.rules.present", "{version}（{since} から）", "{version}, since {since}"},
+	{
+		"status.rules.refused", "{version}（{since} から）。ディスク上のルールには誤りがあり、使われていません。",
+		"{version}, since {since}; the rules on the disk are wrong and not in force",
+	},
+	{"status.rules.differs", "{version}（{since} から）。このサーバーとは異なります。", "{version}, since {since}; not the same as here"},
+	{"status.rules.silent", "{version}（{since} から）。しばらく応答がありません。", "{version}, since {since}; nothing has been heard of this host for a while"},
 }

@@ -46,6 +46,53 @@ type Status struct {
 	Off      func() []string  // checks that do not run, "NAME: why"
 	Backends func() []Backend
 	Usage    func() []Usage // of the quarantine; nil: not known
+	Rules    func() Rules   // nil: not known
+}
+
+// Rules are the sets of rules in force.
+type Rules struct {
+	Version string // on this host
+	Since   time.Time
+	Refused bool        // the files on the disk did not load
+	Nodes   []RulesNode // all hosts; none when there is only this one
+}
+
+// RulesNode is what another host has in force.
+type RulesNode struct {
+	Name, Version   string
+	Since           time.Time
+	Silent, Differs bool
+}
+
+// ruleRows are the lines about rules.
+func (s *Status) ruleRows(p *shown) []row {
+	if s.Rules == nil {
+		return nil
+	}
+	const at = "2006-01-02 15:04 MST"
+	r := s.Rules()
+	if r.Version == "" {
+		return nil
+	}
+	value := func(version string, since time.Time, state string) string {
+		return text.Fill("status.rules."+state, p.Lang, mail.Evidence{Key: "version", Value: version}, mail.Evidence{Key: "since", Value: since.Format(at)})
+	}
+	state := "present"
+	if r.Refused {
+		state = "refused"
+	}
+	rows := []row{{p.T("rules"), value(r.Version, r.Since, state)}}
+	for _, n := range r.Nodes {
+		state := "present"
+		switch {
+		case n.Silent:
+			state = "silent"
+		case n.Differs:
+			state = "differs"
+		}
+		rows = append(rows, row{text.Fill("status.rules.node", p.Lang, mail.Evidence{Key: "node", Value: n.Name}), value(n.Version, n.Since, state)})
+	}
+	return rows
 }
 
 // Usage is how much of a quota is used, in octets.
@@ -182,6 +229,7 @@ func (s *Status) rows(p *shown) []row {
 		rows = append(rows, row{name, text.Fill(u.State, p.Lang, mail.Evidence{Key: "used", Value: text.Size(u.Used)},
 			mail.Evidence{Key: "most", Value: text.Size(u.Most)}, mail.Evidence{Key: "percent", Value: fmt.Sprint(u.Percent)})})
 	}
+	rows = append(rows, s.ruleRows(p)...)
 	return append(rows, row{p.T("listen"), strings.Join(s.Listen(), ", ")}, row{p.T("since"), s.Since.Format("2006-01-02 15:04 MST")},
 		row{p.T("host"), s.Hostname}, row{p.T("version"), s.Version})
 }
