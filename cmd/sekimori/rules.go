@@ -12,6 +12,7 @@ type rulesCmd struct {
 	History  rulesHistoryCmd  `cmd:"" help:"List the sets of rules that were in force, and say which one is, here and on the other hosts."`
 	Show     rulesShowCmd     `cmd:"" help:"Show a set of rules, one of its files, or write its files into a directory."`
 	Diff     rulesDiffCmd     `cmd:"" help:"Compare two sets of rules, rule by rule."`
+	Test     rulesTestCmd     `cmd:"" help:"Run the tests in the rule files and judge the mails in the folder tests; say which rules no test touches."`
 	Rollback rulesRollbackCmd `cmd:"" help:"Write the files of an earlier set back into rules_dir."`
 	Check    rulesCheckCmd    `cmd:"" help:"Read the rule files, run the tests in them, and print every error at once."`
 }

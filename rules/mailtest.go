@@ -1,0 +1,366 @@
+package rules
+
+import (
+	"errors"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"sekimori/internal/mail"
+)
+
+// MailTest is one [[mail]] of a file in the folder tests of a rules directory: a mail in a file, who brings it, what the checks
+// find, and what is expected.
+type MailTest struct {
+	Place string // file:line
+	Name  string // its own, else that of the mail's file
+	File  string // path of the mail
+
+	Client netip.Addr
+	Helo   string
+	From   *mail.Address // MAIL FROM; nil: the address in the header
+	Rcpts  []mail.Address
+	Time   time.Time // zero: now
+	Zone   string    // what DNS answers; see DNS
+	DNS    bool      // there is a Zone; without one, checks that ask DNS do not look
+
+	Facts []mail.FactValue // of checks, which do not look themselves then
+	Found []string         // symbols that checks found
+	Down  []string         // checks that could not look
+
+	Expect MailExpect
+}
+
+// MailExpect is what a test expects of the verdict for each recipient. What is left out is not looked at.
+type MailExpect struct {
+	Action   []string // one of these words (mail.Verdict.Word)
+	Rule     string   // id of the rule that decides, or threshold.hold and the like
+	Hits     []string // ids and symbols
+	Misses   []string
+	Unknown  []string // ids of rules that cannot be judged
+	Observed []string // ids of rules that only observe
+	Min, Max *float64 // of the points
+}
+
+// RuleInfo names a rule.
+type RuleInfo struct {
+	ID      string
+	Place   string // file:line
+	Builtin bool
+}
+
+// Rules returns all rules in force, in the order in which they are read.
+func (p *Policy) Rules() []RuleInfo {
+	list := make([]RuleInfo, 0, len(p.rules))
+	for _, r := range p.rules {
+		list = append(list, RuleInfo{ID: r.id, Place: r.place(), Builtin: strings.HasPrefix(r.f.path, "defaults/")})
+	}
+	return list
+}
+
+// MailTests reads the tests of a rules directory: every *.toml in its folder tests. The error is an Errors with all that is
+// wrong; a folder that is not there has no tests.
+func (p *Policy) MailTests(dir string) ([]MailTest, error) {
+	folder := filepath.Join(dir, "tests")
+	entries, err := os.ReadDir(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	x := &testReader{p: p, folder: folder, decoder: &decoder{d: &diagnostics{}}}
+	for _, e := range entries {
+		if e.IsDir() || strings.HasPrefix(e.Name(), ".") || filepath.Ext(e.Name()) != ".toml" {
+			continue
+		}
+		path := filepath.Join(folder, e.Name())
+		data, err := os.ReadFile(path)
+		if err != nil {
+			x.d.add(Error{File: path, Message: err.Error()})
+			continue
+		}
+		x.f = newFile(path, e.Name(), data)
+		x.file(parseTOML(x.f, x.d))
+	}
+	return x.tests, x.d.err()
+}
+
+// testReader is the work of one MailTests.
+type testReader struct {
+	*decoder
+	p      *Policy
+	folder string
+	tests  []MailTest
+}
+
+var (
+	mailKeys   = []string{"file", "name", "client", "helo", "from", "rcpt", "time", "dns", "facts", "found", "down", "expect"}
+	expectKeys = []string{"action", "rule", "hits", "misses", "unknown", "observed", "min_score", "max_score"}
+	mailWords  = []string{"deliver", "tag", "hold", "defer", "reject", "discard", "redirect"}
+)
+
+func (x *testReader) file(root *table) {
+	x.unknownKeys(root, []string{"default", "mail"}, "a file of tests")
+	base := &table{}
+	if e := root.get("default"); x.want(e, kindTable) {
+		base = e.val.tab
+		x.unknownKeys(base, mailKeys[2:8], "[default]")
+	}
+	e := root.get("mail")
+	if e == nil {
+		return
+	}
+	if e.val.kind != kindArray {
+		x.errorf(e.off, "tests are written as [[mail]], with two brackets")
+		return
+	}
+	for _, v := range e.val.items {
+		if v.kind == kindTable {
+			x.one(base, v.tab)
+		}
+	}
+}
+
+// one reads one [[mail]]; what it does not say of the envelope, [default] does.
+func (x *testReader) one(base, t *table) {
+	x.unknownKeys(t, mailKeys, "[[mail]]")
+	whole := &table{off: t.off, keys: slices.Clone(t.keys)}
+	for _, e := range base.keys {
+		if t.get(e.name) == nil {
+			whole.keys = append(whole.keys, e)
+		}
+	}
+	m := MailTest{Place: x.f.base + ":" + strconv.Itoa(x.f.line(t.off)), Client: netip.MustParseAddr("192.0.2.1"), Helo: "client.example"}
+	file, off := x.str(t, "file")
+	if file == "" {
+		x.errorf(off, "the test names no file with the mail (file = \"…\")")
+	} else if m.File = filepath.Join(x.folder, file); !exists(m.File) {
+		x.errorf(off, "%s: there is no such file beside %s", file, x.f.base)
+	}
+	m.Name = file
+	if name, _ := x.str(t, "name"); name != "" {
+		m.Name = name
+	}
+	x.envelope(&m, whole)
+	x.findings(&m, t)
+	x.expect(&m, t)
+	x.tests = append(x.tests, m)
+}
+
+func exists(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+func (x *testReader) envelope(m *MailTest, t *table) {
+	var err error
+	if s, off := x.str(t, "client"); s != "" {
+		if m.Client, err = netip.ParseAddr(s); err != nil {
+			x.errorf(off, "client: %q is not an IP address", clip(s, 80))
+		}
+	}
+	if s, _ := x.str(t, "helo"); s != "" {
+		m.Helo = s
+	}
+	if e := t.get("from"); e != nil {
+		s, off := x.str(t, "from")
+		var a mail.Address
+		if s != "" && s != "<>" {
+			if a, err = mail.ParseAddress(s, true); err != nil {
+				x.errorf(off, "from: %q: %s", clip(s, 80), err)
+			}
+		}
+		m.From = &a
+	}
+	list, off := x.texts(t, "rcpt")
+	for _, s := range list {
+		a, err := mail.ParseAddress(s, true)
+		if err != nil {
+			x.errorf(off, "rcpt: %q: %s", clip(s, 80), err)
+		}
+		m.Rcpts = append(m.Rcpts, a)
+	}
+	if len(list) == 0 {
+		x.errorf(t.off, "the test names no recipient (rcpt = \"…\", here or in [default])")
+	}
+	if s, off := x.str(t, "time"); s != "" {
+		if m.Time, err = time.Parse(time.RFC3339, s); err != nil {
+			x.errorf(off, "time is written as \"2026-11-27T09:00:00+09:00\", not %q", clip(s, 80))
+		}
+	}
+	if e := t.get("dns"); e != nil {
+		m.Zone, _ = x.str(t, "dns")
+		m.DNS = true
+	}
+}
+
+// texts reads a string or a list of strings.
+func (x *testReader) texts(t *table, key string) ([]string, int) {
+	e := t.get(key)
+	if e == nil {
+		return nil, t.off
+	}
+	if e.val.kind == kindString {
+		return []string{e.val.str}, e.val.off
+	}
+	list, ok := convert(e.val, mail.Strings)
+	if !ok {
+		x.errorf(e.val.off, "%s is a string or a list of strings, not %s", key, e.val.kind)
+		return nil, e.val.off
+	}
+	return list.([]string), e.val.off
+}
+
+// findings reads what the checks find.
+func (x *testReader) findings(m *MailTest, t *table) {
+	if e := t.get("facts"); x.want(e, kindTable) {
+		x.facts(m, "", e.val.tab)
+	}
+	var off int
+	m.Found, off = x.texts(t, "found")
+	for _, s := range m.Found {
+		if _, ok := x.p.vocab.symbols[s]; !ok {
+			x.errorf(off, "unknown symbol %q%s", s, suggest(s, keysOf(x.p.vocab.symbols)))
+		}
+	}
+	m.Down, off = x.texts(t, "down")
+	for _, s := range m.Down {
+		if !slices.Contains(x.p.vocab.checks, s) {
+			x.errorf(off, "unknown check %q%s", s, suggest(s, x.p.vocab.checks))
+		}
+	}
+}
+
+func (x *testReader) facts(m *MailTest, prefix string, t *table) {
+	for _, e := range t.keys {
+		key := prefix + e.name
+		if e.val.kind == kindTable {
+			x.facts(m, key+".", e.val.tab)
+			continue
+		}
+		base, name, _ := strings.Cut(key, ".")
+		i, ok := x.p.vocab.member(base, name)
+		switch {
+		case !ok:
+			x.errorf(e.off, "unknown fact %q%s", key, suggest(key, x.p.vocab.names()))
+			continue
+		case !slices.Contains(x.p.vocab.checks, base):
+			x.errorf(e.off, "%s comes from the mail and its envelope (client, helo, from, rcpt, time), it cannot be given", key)
+			continue
+		case name == "state":
+			x.errorf(e.off, "%s follows from the test: down = [%q] makes it \"temperror\"", key, base)
+			continue
+		}
+		val, ok := convert(e.val, x.p.vocab.words[i].typ)
+		if !ok {
+			x.errorf(e.val.off, "%s is %s, not %s", key, typeNames[x.p.vocab.words[i].typ], e.val.kind)
+			continue
+		}
+		m.Facts = append(m.Facts, mail.FactValue{Name: key, Value: val})
+	}
+}
+
+func (x *testReader) expect(m *MailTest, t *table) {
+	e := t.get("expect")
+	if e == nil {
+		x.errorf(t.off, "the test expects nothing (expect = { action = \"hold\" })")
+		return
+	}
+	if !x.want(e, kindTable) {
+		return
+	}
+	w := e.val.tab
+	x.unknownKeys(w, expectKeys, "expect")
+	if len(w.keys) == 0 {
+		x.errorf(e.val.off, "the test expects nothing (expect = { action = \"hold\" })")
+	}
+	var ids []string
+	for _, r := range x.p.rules {
+		ids = append(ids, r.id)
+	}
+	both := slices.Concat(ids, keysOf(x.p.vocab.symbols))
+	deciding := slices.Concat(ids, []string{"threshold.tag", "threshold.hold", "threshold.reject"})
+	read := func(key string, known []string, what string) []string {
+		list, off := x.texts(w, key)
+		for _, s := range list {
+			if !slices.Contains(known, s) {
+				x.errorf(off, "unknown %s %q%s", what, s, suggest(s, known))
+			}
+		}
+		return list
+	}
+	m.Expect.Action = read("action", mailWords, "action")
+	if rule := read("rule", deciding, "rule"); len(rule) > 0 {
+		m.Expect.Rule = rule[0]
+	}
+	m.Expect.Hits = read("hits", both, "rule or symbol")
+	m.Expect.Misses = read("misses", both, "rule or symbol")
+	m.Expect.Unknown = read("unknown", ids, "rule")
+	m.Expect.Observed = read("observed", ids, "rule")
+	for key, into := range map[string]**float64{"min_score": &m.Expect.Min, "max_score": &m.Expect.Max} {
+		if e := w.get(key); x.want(e, kindFloat) {
+			*into = &e.val.num
+		}
+	}
+}
+
+// Wrong says in what a verdict differs from what is expected; empty: in nothing.
+func (e MailExpect) Wrong(v mail.Verdict) []string {
+	var wrong []string
+	add := func(what, want, got string) { wrong = append(wrong, what+": expected "+want+", got "+got) }
+	if word := v.Word(); len(e.Action) > 0 && !slices.Contains(e.Action, word) {
+		add("action", strings.Join(e.Action, " or "), word)
+	}
+	if e.Rule != "" && e.Rule != v.RuleID {
+		got := v.RuleID
+		if got == "" {
+			got = "none"
+		}
+		add("deciding rule", e.Rule, got)
+	}
+	names := []string{v.RuleID}
+	for _, c := range v.Counted {
+		names = append(names, c.Name)
+	}
+	state := func(id string) string {
+		switch {
+		case slices.Contains(names, id):
+			return "hit"
+		case slices.Contains(v.Observed, id):
+			return "observed"
+		case slices.Contains(v.Unknown, id):
+			return "unknown"
+		}
+		return "miss"
+	}
+	for _, part := range []struct {
+		ids  []string
+		want string
+	}{{e.Hits, "hit"}, {e.Misses, "miss"}, {e.Unknown, "unknown"}, {e.Observed, "observed"}} {
+		for _, id := range part.ids {
+			got := state(id)
+			if got == part.want {
+				continue
+			}
+			if got == "miss" && v.Final && part.want == "hit" && v.RuleID != "" {
+				got += " (or not asked: " + v.RuleID + " decided)"
+			}
+			add(id, part.want, got)
+		}
+	}
+	if e.Min != nil && v.Score < *e.Min-1e-9 {
+		add("points", "at least "+points(*e.Min), points(v.Score))
+	}
+	if e.Max != nil && v.Score > *e.Max+1e-9 {
+		add("points", "at most "+points(*e.Max), points(v.Score))
+	}
+	return wrong
+}
+
+func points(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
