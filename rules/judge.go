@@ -61,6 +61,7 @@ type judging struct {
 	// rule came first.
 	allowed *rule
 	firm    *decision
+	whole   *rule // that takes out all that the mail is
 	rcpt    mail.Address
 	domain  *domainPolicy // of the recipient; nil: nothing is different for it
 	today   string        // the day of the mail; "" until it is asked for
@@ -90,7 +91,7 @@ func (j *judging) one(rcpt mail.Address) mail.Verdict {
 	v := mail.Verdict{Rcpt: rcpt}
 	j.rcpt, j.domain = rcpt, j.p.domains[rcpt.Domain]
 	j.sum(&v, rcpt)
-	j.allowed, j.firm = nil, nil
+	j.allowed, j.firm, j.whole = nil, nil, nil
 	var accepted, decided *decision
 	for stage := mail.Connect; stage <= j.tx.Stage && stage <= mail.Conclude; stage++ {
 		d, acc := j.stage(&v, stage, accepted != nil)
@@ -122,7 +123,11 @@ func (j *judging) one(rcpt mail.Address) mail.Verdict {
 	if !v.Final && v.Limit == 0 && j.tx.Stage >= mail.Conclude {
 		j.threshold(&v)
 	}
+	j.holdWhole(&v)
 	j.reachable(&v)
+	if v.Action >= mail.Hold {
+		v.Strip, v.Original, v.Header = nil, 0, nil // what is kept is kept whole
+	}
 	if v.Action >= mail.Defer {
 		v.Reply = j.reply(&v, decided)
 	}
@@ -161,10 +166,10 @@ func (j *judging) score(symbol string) float64 {
 // stage judges the rules of one stage: the first action wins, accept ends the evaluation but for malware.
 func (j *judging) stage(v *mail.Verdict, stage mail.Stage, accepted bool) (decided, accept *decision) {
 	for _, r := range j.p.stages[stage] {
-		if (accepted || accept != nil) && (r.scores || len(r.bcc) > 0 || r.class != classMalware) {
+		if (accepted || accept != nil) && (r.scores || r.aside || r.class != classMalware) {
 			continue
 		}
-		if decided != nil && !r.scores && len(r.bcc) == 0 && !r.allow && !j.p.isFirm(r) {
+		if decided != nil && !r.scores && !r.aside && !r.allow && !j.p.isFirm(r) {
 			continue
 		}
 		switch j.result(r) {
@@ -180,8 +185,8 @@ func (j *judging) stage(v *mail.Verdict, stage mail.Stage, accepted bool) (decid
 		case r.scores:
 			v.Score += r.score
 			v.Counted = append(v.Counted, mail.Counted{Name: r.id, Points: r.score, Evidence: j.evidence(r), Rule: r.place(), Describe: r.describe})
-		case len(r.bcc) > 0:
-			j.copy(v, r)
+		case r.aside:
+			j.aside(v, r)
 		case r.allow:
 			if j.allowed == nil {
 				j.allowed = r
@@ -351,6 +356,7 @@ func (p *Policy) soften(v mail.Verdict, keep bool) mail.Verdict {
 		}
 		v.Action, v.Reply = mail.Deliver, mail.Reply{}
 		v.Redirect, v.Discard, v.Copies, v.Keep = mail.Address{}, false, nil, 0
+		v.Strip, v.Original, v.Header = nil, 0, nil
 	case p.mode == "soft" && v.Action == mail.Reject && !keep:
 		v.Action, v.Keep = mail.Defer, 0
 		e := v.Reply.Enhanced()

@@ -21,6 +21,10 @@ func (x *decoder) keep(r *rule, t *table) {
 	}
 	d, ok := parseAge(s)
 	switch {
+	case r.strip != nil:
+		if !ok || d < leastKeep || d > mostKeep {
+			x.errorf(off, "keep is a duration from \"1h\" to \"30d\"")
+		}
 	case r.scores || r.action != mail.Reject:
 		x.errorf(off, "only a rule that rejects keeps a copy of what it refuses; what is held is kept as [[quarantine.keep]] says")
 	case !ok:

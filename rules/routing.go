@@ -15,6 +15,9 @@ func (x *decoder) routing(r *rule, t *table) {
 	if e := t.get("redirect"); x.want(e, kindString) {
 		r.redirect = x.address(e.val)
 	}
+	x.strip(r, t)
+	x.addHeader(r, t)
+	r.aside = t.get("redirect") == nil
 	e := t.get("bcc")
 	switch {
 	case e == nil:
@@ -74,6 +77,18 @@ func (d *decision) rank() int {
 		return 2*int(mail.Tag) + 1
 	}
 	return 2 * int(d.action)
+}
+
+// aside does what a rule does beside the verdict.
+func (j *judging) aside(v *mail.Verdict, r *rule) {
+	switch {
+	case r.strip != nil:
+		j.strip(v, r)
+	case r.header != nil:
+		j.header(v, r)
+	default:
+		j.copy(v, r)
+	}
 }
 
 // copy enters a bcc.

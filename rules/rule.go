@@ -37,6 +37,9 @@ type rule struct {
 	redirect mail.Address   // to whom instead
 	discard  bool           // to nobody
 	bcc      []mail.Address // to whom as well
+	aside    bool           // it decides nothing: bcc, strip, add_header
+	strip    *stripping
+	header   []template
 	tests    []test
 	burden   burden
 
@@ -73,9 +76,12 @@ func (c ceiling) under(a mail.Action) mail.Action {
 }
 
 var (
-	ruleKeys   = []string{"id", "describe", "when", "score", "action", "redirect", "bcc", "class", "at", "mode", "reply", "keep", "final", "from", "until", "domains", "test"}
+	ruleKeys   = []string{"id", "describe", "when", "score", "action", "redirect", "bcc", "strip", "add_header", "class", "at", "mode", "reply", "keep", "final", "from", "until", "domains", "test"}
 	actionKeys = []string{"accept", "allow", "tag", "discard", "hold", "defer", "reject"}
 )
+
+// wayKeys are those that stand in place of score and action.
+var wayKeys = []string{"redirect", "bcc", "strip", "add_header"}
 
 const maxText = 500 // of describe and reply
 
@@ -201,13 +207,18 @@ func nameOf(r *rule) string {
 // outcome reads score or action, of which a rule has one.
 func (x *decoder) outcome(r *rule, t *table) {
 	score, action := t.get("score"), t.get("action")
-	routed := t.get("redirect") != nil || t.get("bcc") != nil
+	var ways []string
+	for _, key := range wayKeys {
+		if t.get(key) != nil {
+			ways = append(ways, key)
+		}
+	}
 	switch {
 	case score != nil && action != nil:
 		x.errorf(action.off, "a rule has a score or an action, not both")
-	case routed && (score != nil || action != nil), t.get("redirect") != nil && t.get("bcc") != nil:
-		x.errorf(t.off, "a rule has one of score, action, redirect and bcc")
-	case routed:
+	case len(ways) > 0 && (score != nil || action != nil), len(ways) > 1:
+		x.errorf(t.off, "a rule has one of score, action, redirect, bcc, strip and add_header")
+	case len(ways) > 0:
 		x.routing(r, t)
 		return
 	case score == nil && action == nil:
@@ -264,7 +275,7 @@ func (x *decoder) final(r *rule, t *table) {
 	if !x.want(e, kindBool) {
 		return
 	}
-	if r.final = e.val.b; r.final && (r.scores || r.accept || r.allow || len(r.bcc) > 0) {
+	if r.final = e.val.b; r.final && (r.scores || r.accept || r.allow || r.aside) {
 		x.errorf(e.val.off, "only a rule that tags, holds, defers, rejects, discards or redirects can be final")
 	}
 }
@@ -278,8 +289,8 @@ func (x *decoder) mode(r *rule, t *table) {
 	if r.mode, ok = ceilings[s]; !ok {
 		x.errorf(off, "unknown mode %q: one of observe, tag, hold, reject%s", s, suggest(s, keysOf(ceilings)))
 	}
-	if len(r.bcc) > 0 && (r.mode == tagAtMost || r.mode == holdAtMost) {
-		x.errorf(off, "a rule with bcc can only have mode = \"observe\"")
+	if r.aside && (r.mode == tagAtMost || r.mode == holdAtMost) {
+		x.errorf(off, "a rule with bcc, strip or add_header can only have mode = \"observe\"")
 	}
 	if r.scores && (r.mode == tagAtMost || r.mode == holdAtMost) {
 		x.errorf(off, "a rule with a score can only have mode = \"observe\"")
@@ -292,7 +303,7 @@ func (x *decoder) reply(r *rule, t *table) {
 		return
 	}
 	switch {
-	case r.scores || r.accept || r.allow || r.action < mail.Defer:
+	case r.scores || r.accept || r.allow || r.aside || r.action < mail.Defer:
 		x.errorf(off, "only a rule that defers or rejects has a reply")
 	case len(s) > 200:
 		x.errorf(off, "a reply has at most 200 characters")
@@ -357,7 +368,11 @@ func (c *cond) each(fn func(int)) {
 // stage sets when the rule is judged: `at`, else as soon as everything it reads can be known, at RCPT at the earliest.
 func (x *decoder) stage(r *rule, t *table, compiled bool) {
 	earliest, why := mail.Connect, ""
-	for _, i := range r.reads {
+	if r.strip != nil {
+		earliest, why = mail.Data, "what a mail has attached"
+	}
+	for _, i := range slices.Concat(r.reads, r.templateReads()) {
+		r.perRcpt = r.perRcpt || x.env.vocab.words[i].perRcpt
 		if w := x.env.vocab.words[i]; w.stage > earliest {
 			earliest, why = w.stage, w.key
 		}

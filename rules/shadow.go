@@ -153,9 +153,9 @@ func (r *rule) shadows(later *rule, p *Policy) bool {
 		return false
 	case r.accept && later.class == classMalware:
 		return false
-	case !r.accept && (r.scores || r.allow || len(r.bcc) > 0):
+	case !r.accept && (r.scores || r.allow || r.aside):
 		return false
-	case !r.accept && (later.scores || later.allow || len(later.bcc) > 0 || p.isFirm(later)):
+	case !r.accept && (later.scores || later.allow || later.aside || p.isFirm(later)):
 		return false
 	}
 	return implies(later.asks, r.asks)

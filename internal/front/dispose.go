@@ -30,10 +30,11 @@ const (
 
 // batch is recipients for whom the same thing is done with the same header on top.
 type batch struct {
-	class   string // of a hold
-	trace   []byte
-	verdict mail.Verdict
-	at      []int // positions in tx.rcpts
+	class    string // of a hold
+	trace    []byte
+	verdict  mail.Verdict
+	original time.Duration // of the whole mail beside a copy without some of it: for how long it is held
+	at       []int         // positions in tx.rcpts
 }
 
 // disposal is the work on one judged message.
@@ -48,7 +49,8 @@ type disposal struct {
 	parts   int // IDs given out
 	// refusing says that the mail is refused for everybody: what is held are copies that nobody is promised.
 	refusing bool
-	kept     int // recipients whose copy is safe: held or in the spool
+	kept     int                     // recipients whose copy is safe: held or in the spool
+	stripped map[string]mail.Content // by what is taken out
 	staged   []Staged
 	ends     []End // written down
 }
@@ -163,11 +165,15 @@ func (d *disposal) hold(ctx context.Context, b *batch) error {
 	if d.refusing {
 		keep = v.Keep
 	}
+	if b.original > 0 {
+		keep = b.original
+	}
+	body := d.contentFor(&v)
 	h := Held{
 		ID: d.nextID(), Class: b.class, From: tx.from, Rcpts: rcpts, Subject: tx.message.Subject,
-		Time: d.s.now(), Size: int64(len(b.trace)) + d.content.Len(), Score: v.Score, Rule: ruleName(&v),
+		Time: d.s.now(), Size: int64(len(b.trace)) + body.Len(), Score: v.Score, Rule: ruleName(&v),
 		Reasons: v.Counted, Degraded: v.Degraded, Client: clientText(tx.who(d.w)), Helo: tx.who(d.w).Helo,
-		EightBit: d.eight, UTF8: tx.params.UTF8, Trace: b.trace, Body: d.content,
+		EightBit: d.eight, UTF8: tx.params.UTF8, Trace: b.trace, Body: body,
 		Owners: tx.ownersOf(rcpts), Keep: keep, Refused: d.refusing,
 	}
 	h.show(tx.message, &v, d.origin)
@@ -181,7 +187,7 @@ func (d *disposal) hold(ctx context.Context, b *batch) error {
 }
 
 func (d *disposal) envelope(b *batch) Envelope {
-	content := append(mail.Content{b.trace}, d.content...)
+	content := append(mail.Content{b.trace}, d.contentFor(&b.verdict)...)
 	return Envelope{
 		ID: d.nextID(), From: d.tx.from, Rcpts: d.addresses(b.at), Content: content, EightBit: d.eight, UTF8: d.tx.params.UTF8,
 		Client: d.tx.client(d.w),

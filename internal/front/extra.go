@@ -24,7 +24,11 @@ func (d *disposal) send(ctx context.Context) mail.Reply {
 		d.settle(false)
 		return mail.Transient(451, 3, 0, "the mail cannot be stored now, try again later")
 	}
-	if err := d.holdAll(ctx); err != nil {
+	err := d.holdAll(ctx)
+	if err == nil {
+		err = d.holdOriginals(ctx)
+	}
+	if err != nil {
 		d.s.log.Error("smtp: hold", "id", d.tx.id, "err", err)
 		d.settle(false)
 		return mail.Transient(451, 3, 0, "the mail cannot be kept now, try again later")
@@ -97,7 +101,7 @@ func (d *disposal) extra(ctx context.Context, v *mail.Verdict, to mail.Address, 
 	o := d.origin
 	o.Kind, o.Rule = kind, ruleName(v)
 	return d.put(ctx, Envelope{
-		ID: d.nextID(), From: d.tx.from, Rcpts: []mail.Address{to}, Content: append(mail.Content{d.trace.fields(*v)}, d.content...),
+		ID: d.nextID(), From: d.tx.from, Rcpts: []mail.Address{to}, Content: append(mail.Content{d.trace.fields(*v)}, d.contentFor(v)...),
 		EightBit: d.eight, UTF8: d.tx.params.UTF8, Meta: o.Encode, Lane: laneOutbound,
 	})
 }

@@ -20,7 +20,7 @@ import (
 // TestFlow runs the dialogues of testdata/flow. A file has these parts, all but the first optional:
 //
 //	-- dialogue --  "C: line", "R: \"raw octets\"" (a Go string), "S: reply line" with * as a wildcard, "S: EOF"
-//	-- gate --      "rcpt|data ADDRESS ACTION [class=C] [score=N] [rule=ID] [redirect=A] [copy=A] [discard=1] [keep=AGE] [reply=CODE S.D TEXT]", "suspect"
+//	-- gate --      "rcpt|data ADDRESS ACTION [class=C] [score=N] [rule=ID] [redirect=A] [copy=A] [discard=1] [strip=PART] [original=AGE] [header=NAME:VALUE] [keep=AGE] [reply=CODE S.D TEXT]", "suspect"
 //	-- relay --     "ADDRESS refused|queued [CODE S.D TEXT]", "fails", "full"
 //	-- config --    "key value": max_recipients, max_errors, max_failed, max_size, normalize, recipients PATH-CONTENT,
 //	                utf8, client ADDRESS, journal FORMAT, relays and mynetworks NETWORK,NETWORK, relays_reject
@@ -203,6 +203,14 @@ func flowGate(t *testing.T, w *world, text string) {
 				v.RuleID = value
 			case "keep":
 				v.Keep, _ = time.ParseDuration(value)
+			case "strip":
+				n, _ := strconv.Atoi(value)
+				v.Strip = append(v.Strip, n)
+			case "original":
+				v.Original, _ = time.ParseDuration(value)
+			case "header":
+				name, text, _ := strings.Cut(value, ":")
+				v.Header = append(v.Header, mail.Field{Name: name, Value: strings.ReplaceAll(text, "_", " ")})
 			case "discard":
 				v.Discard = true
 			case "redirect":

@@ -23,16 +23,16 @@ type Record struct {
 	Outcomes []mail.Outcome
 	// Mailboxes are whose mail it is for those of Rcpts that stand for others.
 	Mailboxes map[mail.Address][]mail.Address
-	Action   string // the strictest action, or accepted, rejected, deferred without a verdict; aborted: no message came
-	Why      string // what refused or aborted it before the verdict
-	Size     int64
-	Reply    string // as spoken; empty when aborted
-	Start    time.Time
-	Receive  time.Duration // from DATA to the final dot
-	Rcpt     time.Duration // waiting for the gate at RCPT
-	Judge    time.Duration // waiting for the gate after the message
-	Dispose  time.Duration // holding, spooling, delivering
-	Total    time.Duration // from MAIL to the answer
+	Action    string // the strictest action, or accepted, rejected, deferred without a verdict; aborted: no message came
+	Why       string // what refused or aborted it before the verdict
+	Size      int64
+	Reply     string // as spoken; empty when aborted
+	Start     time.Time
+	Receive   time.Duration // from DATA to the final dot
+	Rcpt      time.Duration // waiting for the gate at RCPT
+	Judge     time.Duration // waiting for the gate after the message
+	Dispose   time.Duration // holding, spooling, delivering
+	Total     time.Duration // from MAIL to the answer
 }
 
 // record tells the log and the observer.

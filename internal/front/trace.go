@@ -78,6 +78,7 @@ type trace struct {
 	client         string // of whom a trusted relay brought it
 	id             string
 	normalized     bool
+	message        *mail.Message
 }
 
 func (s *Server) newTrace(w *wire, tx *transaction) trace {
@@ -89,7 +90,7 @@ func (s *Server) newTrace(w *wire, tx *transaction) trace {
 	}
 	return trace{
 		auth:     "Authentication-Results: " + mail.FormatAuthResults(w.set.cfg.Hostname, auth) + "\r\n",
-		received: s.received(w, tx), client: clientField(tx.who(w)), id: tx.id, normalized: tx.normalized,
+		received: s.received(w, tx), client: clientField(tx.who(w)), id: tx.id, normalized: tx.normalized, message: tx.message,
 	}
 }
 
@@ -100,7 +101,7 @@ func (t trace) fields(v mail.Verdict) []byte {
 		verdict += " (" + token(v.RuleID) + ")"
 	}
 	return []byte(t.auth + fold("X-Sekimori-Verdict", verdict) + fold("X-Sekimori-Score", score(v.Score)) +
-		fold("X-Sekimori-ID", t.id) + t.client + fold("X-Sekimori-Reason", reason(v, t.normalized)) + t.received)
+		fold("X-Sekimori-ID", t.id) + t.client + fold("X-Sekimori-Reason", reason(v, t.normalized)) + t.added(&v) + t.received)
 }
 
 // received makes the Received field (RFC 5321 section 4.4; the protocol names are of RFC 3848 and RFC 6531). A recipient

@@ -77,7 +77,7 @@ func addPartFacts(facts map[string]any, m *Message) {
 		for _, n := range append([]string{p.Name}, p.OtherNames...) {
 			if n != "" {
 				names = appendMax(names, n)
-				exts = appendNew(exts, extension(n))
+				exts = appendNew(exts, Extension(n))
 			}
 		}
 		types = appendMax(types, p.Type)
@@ -113,9 +113,9 @@ func appendNew(list []string, s string) []string {
 	return append(list, s)
 }
 
-// extension is what follows the last dot of a file's name, in lower case: what a double click goes by. Windows drops dots and
+// Extension is what follows the last dot of a file's name, in lower case: what a double click goes by. Windows drops dots and
 // spaces at the end.
-func extension(name string) string {
+func Extension(name string) string {
 	name = strings.TrimRight(name, ". \t\u3000")
 	dot := strings.LastIndexByte(name, '.')
 	if dot < 0 || dot == len(name)-1 || len(name)-dot > 20 {

@@ -27,7 +27,7 @@ func TestExtension(t *testing.T) {
 	for name, want := range map[string]string{
 		"請求書.PDF.exe ": "exe", "a.scr. .": "scr", "README": "", ".bashrc": "bashrc", "a.": "", "x.js\u3000": "js",
 	} {
-		if got := extension(name); got != want {
+		if got := Extension(name); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)
 		}
 	}

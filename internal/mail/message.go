@@ -44,7 +44,8 @@ type Part struct {
 	ID         string // Content-ID without its angle brackets, as written; "" when it has none
 	Attached   bool   // Content-Disposition: attachment
 	Depth      int    // 0 for the message
-	Start      int    // offset of its body in Raw
+	Head       int    // offset of its header in Raw
+	Start      int    // of its body
 	End        int
 	Text       string   // for text parts: decoded, UTF-8, bounded
 	HTML       bool     // Text is made from HTML: tags removed

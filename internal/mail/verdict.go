@@ -90,6 +90,14 @@ type Verdict struct {
 	Redirect Address   // instead of Rcpt; null: to Rcpt
 	Discard  bool      // to nobody, although it is accepted
 	Copies   []Address // also to these, each once
+
+	// Header are fields that rules add on top of what is delivered, each once, without regard to the order of fields. Values hold
+	// no line ends and no other controls.
+	Header []Field
+	// Strip are the parts that are taken out of what is delivered, by their number in Message.Parts, in order; with Original the
+	// whole mail is held for the recipient as well, for so long.
+	Strip    []int
+	Original time.Duration
 }
 
 // Word says what is done in one word: discard, redirect, or the action.

@@ -212,6 +212,7 @@ func hasPrefixFold(s, prefix string) bool {
 
 // entity is what the header of a message or part says about its body.
 type entity struct {
+	start        int      // where its header begins
 	ctype        []string // values of Content-Type, in order
 	encoding     string
 	id           string
@@ -297,7 +298,7 @@ func (w *walker) messageHeader() (entity, int) {
 // partHeader reads the header of an inner part or message that starts at off. It ends at its empty line, or at a line
 // that belongs to a multipart around it.
 func (w *walker) partHeader(off int) (entity, int) {
-	var e entity
+	e := entity{start: off}
 	s := newScanner(w.raw, off, &w.flags)
 	s.stop = &w.open
 	for n := 0; ; n++ {

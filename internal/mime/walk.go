@@ -16,7 +16,7 @@ func (w *walker) walk(e entity, off, depth int, digest bool) {
 	t := w.contentType(&e, digest)
 	index := len(w.msg.Parts)
 	w.msg.Parts = append(w.msg.Parts, mail.Part{
-		Type: t.name, Charset: t.charset, Encoding: e.encoding, ID: e.id, Depth: depth, Start: off,
+		Type: t.name, Charset: t.charset, Encoding: e.encoding, ID: e.id, Depth: depth, Head: e.start, Start: off,
 	})
 	w.disposition(&e, &t, &w.msg.Parts[index])
 	encoded := e.encoding == "base64" || e.encoding == "quoted-printable"
@@ -134,7 +134,7 @@ func (w *walker) leaf(index int, force bool) {
 func (w *walker) rest(off int) {
 	w.flags.add("parts_exceeded")
 	w.pending = delimiter{level: -1, start: len(w.raw), end: len(w.raw)}
-	w.msg.Parts = append(w.msg.Parts, mail.Part{Type: "application/octet-stream", Start: off, End: len(w.raw)})
+	w.msg.Parts = append(w.msg.Parts, mail.Part{Type: "application/octet-stream", Head: off, Start: off, End: len(w.raw)})
 	w.text(len(w.msg.Parts)-1, true)
 }
 

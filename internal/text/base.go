@@ -22,6 +22,8 @@ var baseTexts = []Entry{
 	{"class.spam", "迷惑メールによく見られる特徴が、いくつも見つかりました。", "Several things were found that are typical of spam."},
 	{"class.content", "メールの内容に、注意の必要なものが含まれています。", "The content of this mail calls for caution."},
 	{"class.malware", "メールに、有害なプログラムが含まれている疑いがあります。", "This mail may contain a harmful program."},
+	{"class.stripped", "届いたメールからは、管理者の設定により一部の添付ファイルが取り除かれています。これは、取り除く前の元のメールです。", "Attachments were taken out of the mail that was delivered, by a setting of the administrator. This is the whole mail as it came."},
+	{"strip.note", "添付ファイル「{name}」（{type}）は、管理者の設定により、このメールから取り除かれました。業務に必要な場合は、管理者にお問い合わせください。", "The attachment \"{name}\" ({type}) was taken out of this mail by a setting of the administrator. If you need it, please ask the administrator."},
 	{"class.refused", "受信を拒否すべきメールと判定しましたが、拒否すると他の宛先の方や無関係の方に影響が及ぶおそれがあるため、拒否するかわりに隔離しました。", "It would have been refused, but a refusal could have reached other recipients or people who have nothing to do with it, so it was held instead."},
 	{"class.undeliverable", "受信したメールをメールサーバーに届けることができませんでした。", "The mail server did not take this mail after we had accepted it."},
 	{"class.unchecked", "必要な確認を行うことができなかったため、念のため受け取りを見合わせました。", "A check that is required could not be made."},

@@ -14,6 +14,7 @@ var shownTexts = []Entry{
 	{"classname.content", "注意の必要な内容", "Content to be careful with"},
 	{"classname.malware", "有害なプログラムの疑い", "Suspected malware"},
 	{"classname.refused", "拒否のかわりに隔離", "Held instead of refused"},
+	{"classname.stripped", "添付ファイルを取り除く前のメール", "Whole mail"},
 	{"classname.undeliverable", "届けられなかったメール", "Undeliverable"},
 	{"classname.other", "確認の必要なメール", "To be looked at"},
 	{"classname.unchecked", "確認できなかったメール", "Could not be checked"},
