@@ -18,7 +18,7 @@ import (
 
 type quarantineAuditCmd struct {
 	Actor string    `placeholder:"TEXT" help:"Only acts of somebody whose name contains this."`
-	Act   string    `placeholder:"ACT" help:"Only this act: release, delete, report-spam, undo, ask, answer, allow, revoke, look, bulk.release, bulk.delete, login …"`
+	Act   string    `placeholder:"ACT" help:"Only this act: release, delete, report-spam, undo, ask, answer, allow, revoke, look, bulk.release, bulk.delete, login, machine-open …"`
 	ID    string    `placeholder:"ID" help:"Only acts on this mail."`
 	Rcpt  string    `placeholder:"TEXT" help:"Only acts for a recipient that contains this."`
 	Since timeValue `placeholder:"TIME" help:"Only acts since then: 09:00, 2026-11-20 or an age such as 2d."`
@@ -68,7 +68,11 @@ func (c quarantineAuditCmd) Run(a *app) error {
 		if e.Peer.IsValid() {
 			peer = e.Peer.String()
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Time.Local().Format("2006-01-02 15:04:05"), text.Clean(e.Actor, 40), e.Role, text.Clean(e.Act, 20),
+		act := text.Clean(e.Act, 20)
+		if e.Count > 1 {
+			act += fmt.Sprintf(" ×%d", e.Count)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Time.Local().Format("2006-01-02 15:04:05"), text.Clean(e.Actor, 40), e.Role, act,
 			ids, text.Clean(strings.Join(e.Rcpts, ","), 40), text.Clean(e.Via, 10), peer, text.Clean(e.Detail, 80))
 	}
 	return w.Flush()

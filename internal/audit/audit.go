@@ -10,12 +10,14 @@ import (
 type Entry struct {
 	Time  time.Time  `json:"time"`
 	Actor string     `json:"actor"` // the address of a person, the login of an administrator, "command:NAME"
-	Role  string     `json:"role"`  // person | helpdesk | admin | auditor
-	Act   string     `json:"act"`   // a word: release, undo, delete, report-spam, ask, allow, revoke, look, login, …
+	Role  string     `json:"role"`  // person | helpdesk | admin | auditor | machine
+	Act   string     `json:"act"`   // a word: release, undo, delete, report-spam, ask, allow, revoke, look, login, machine-open, …
 	IDs   []string   `json:"ids,omitempty"`
 	Rcpts []string   `json:"rcpts,omitempty"`
 	Peer  netip.Addr `json:"peer,omitzero"`
 	Via   string     `json:"via,omitempty"` // web | link | command | digest
+	// Count is how often within the hour, in an entry that stands for many alike (see Log.Tally); 0: an entry of its own.
+	Count int `json:"count,omitempty"`
 	// Detail is the rest, in English and short: a note, a rule, why it failed.
 	Detail string `json:"detail,omitempty"`
 }

@@ -153,15 +153,17 @@ func (l *Log) List(ctx context.Context, q Query) (Page, error) {
 			break
 		}
 	}
-	return w.page, nil
+	err = l.counts(ctx, w)
+	return w.page, err
 }
 
 // walk is the state of one List.
 type walk struct {
-	q    *filter
-	pos  cursor
-	page Page
-	read int
+	q       *filter
+	pos     cursor
+	page    Page
+	tallies []tallied
+	read    int
 }
 
 // walkDay reads a day from the position on; full says that the page is, or that enough was read.
@@ -200,6 +202,7 @@ func (w *walk) take(member string) bool {
 	w.read++
 	if w.q.match(&e) {
 		w.page.Entries = append(w.page.Entries, e)
+		w.tally(&e, nonce)
 	}
 	w.pos = at
 	return len(w.page.Entries) >= w.q.Limit || w.read >= scanMost
@@ -238,11 +241,13 @@ func (l *Log) listMail(ctx context.Context, q Query, pos cursor) (Page, error) {
 		for _, m := range members {
 			if strings.HasPrefix(m, nonce+" ") && w.take(m) {
 				w.page.Next = w.pos.String()
-				return w.page, nil
+				err = l.counts(ctx, w)
+				return w.page, err
 			}
 		}
 	}
-	return w.page, nil
+	err = l.counts(ctx, w)
+	return w.page, err
 }
 
 // filter is a Query made ready for comparing.

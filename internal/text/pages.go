@@ -23,6 +23,7 @@ var pageTexts = []Entry{
 	{"role.helpdesk", "ヘルプデスク", "helpdesk"},
 	{"role.admin", "管理者", "administrator"},
 	{"role.auditor", "監査担当者", "auditor"},
+	{"role.machine", "機械", "machine"},
 
 	{"field.from", "差出人", "From"},
 	{"field.claimed", "名乗っている差出人", "Claimed sender"},
@@ -139,6 +140,7 @@ var pageTexts = []Entry{
 	{"act.look", "本文を閲覧", "Looked into the mail"},
 	{"act.login", "ログイン", "Signed in"},
 	{"act.answer", "隔離したままにして回答する", "Keep it held, and answer"},
+	{"act.machine-open", "お知らせのリンクを機械が開いた", "A machine opened links of a digest"},
 	{"act.export", "個人のデータの書き出し", "Exported a person's data"},
 	{"act.bulk.release", "一括受信", "Received many"},
 	{"act.bulk.delete", "一括削除", "Deleted many"},

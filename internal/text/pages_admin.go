@@ -68,6 +68,7 @@ var adminTexts = []Entry{
 	{"audit.act", "操作", "Act"},
 	{"audit.what", "対象", "What"},
 	{"audit.from", "接続元", "From where"},
+	{"audit.count", "（1時間に{n}回）", "({n} times within the hour)"},
 	{"audit.empty", "該当する記録はありません。", "Nothing matches."},
 
 	{"overview.ready", "正常に受け付けています。", "Taking mail."},

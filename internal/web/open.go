@@ -2,11 +2,14 @@ package web
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"time"
 
+	"sekimori/internal/audit"
 	"sekimori/internal/link"
+	"sekimori/internal/text"
 	"sekimori/internal/web/session"
 )
 
@@ -31,6 +34,7 @@ func (s *Site) openLink(w http.ResponseWriter, r *http.Request, _ session.Sessio
 	if r.Method == http.MethodHead || prefetch(r) {
 		s.Counters.Machine.Add(1)
 		s.o.Log.Info("a link was looked at by a machine", "person", claim.Person.String(), "how", r.Method)
+		s.tally(r, claim, 1, "looked ahead with "+r.Method)
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
@@ -103,11 +107,26 @@ func (s *Site) machine(r *http.Request, c link.Claim, token string) bool {
 		return false
 	}
 	s.Counters.Machine.Add(1)
+	count := 1
 	if n == limit {
+		count = n // the first of them were taken for a person's
 		s.o.Log.Info("links of a digest were opened by a machine", "person", c.Person.String(), "links", n, "client", s.client(r).String(),
 			"agent", r.UserAgent(), "since", s.o.Now().Sub(c.Issued).Round(time.Second).String())
 	}
+	s.tally(r, c, count, fmt.Sprintf("%d links within seconds, agent %s", n, text.Reveal(r.UserAgent(), 200)))
 	return true
+}
+
+// tally writes an opening by a machine into the audit log, one entry for a person and an hour. The opening changed nothing, so it is
+// not stopped by a log that cannot be written.
+func (s *Site) tally(r *http.Request, c link.Claim, n int, how string) {
+	e := audit.Entry{Actor: "machine", Role: "machine", Act: "machine-open", Rcpts: []string{c.Person.String()}, Peer: s.client(r), Via: "link", Detail: how}
+	if c.ID != "" {
+		e.IDs = []string{c.ID}
+	}
+	if err := s.o.Audit.Tally(r.Context(), e, n); err != nil {
+		s.o.Log.Warn("an opening by a machine cannot be written into the audit log", "err", err)
+	}
 }
 
 // prefetch reports whether a browser or mail reader looks ahead.

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -242,6 +244,38 @@ func TestMachines(t *testing.T) {
 		t.Errorf("a burst: %d", n)
 	}
 	w.wantActs()
+	var got []string
+	for _, e := range w.tallies {
+		if e.Role != "machine" || e.Act != "machine-open" || !slices.Equal(e.Rcpts, []string{"taro@example.jp"}) || !e.Peer.IsValid() {
+			t.Errorf("the audit log has %+v", e)
+		}
+		got = append(got, strings.Join(e.IDs, ",")+" "+strconv.Itoa(e.Count))
+	}
+	if want := []string{"m1 1", "m1 1", "m1 1", "m2 2", " 4"}; !slices.Equal(got, want) {
+		t.Errorf("the audit log has %q, want %q", got, want)
+	}
+}
+
+// TestSearchRate: whoever searches without a pause is asked to wait, each for himself; the list as it is stays open.
+func TestSearchRate(t *testing.T) {
+	w := newWorld(t)
+	admin, other, taro := w.signedIn("admin"), w.signedIn("auditor"), w.browser()
+	taro.get("/q/" + w.token("taro@example.jp", ""))
+	for range searches {
+		w.want("a search", admin.get("/admin/mails?subject=x"), 200)
+		w.want("a person's search", taro.get("/?subject=x"), 200)
+	}
+	got := admin.get("/admin/mails?subject=x")
+	w.want("one more", got, 429)
+	if got.header.Get("Retry-After") == "" {
+		t.Error("it does not say when to come again")
+	}
+	w.want("one more of a person", taro.get("/?after=x"), 429)
+	w.want("the audit log", admin.get("/admin/audit"), 429)
+	w.want("the list", taro.get("/"), 200)
+	w.want("another", other.get("/admin/mails"), 200)
+	w.clock.add(time.Minute)
+	w.want("a minute later", admin.get("/admin/mails?subject=x"), 200)
 }
 
 func TestClientAddress(t *testing.T) {

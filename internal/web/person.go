@@ -62,12 +62,25 @@ func (s *Site) home(w http.ResponseWriter, r *http.Request, n session.Session) {
 		s.page(w, r, n, http.StatusOK, "welcome", s.ways(false))
 		return
 	}
+	if searching(r) && s.over(w, r, n, "search:person:"+n.Person.Key(), searches, time.Minute) {
+		return
+	}
 	list, err := s.listFor(r, n)
 	if err != nil {
 		s.failed(w, r, n, err)
 		return
 	}
 	s.page(w, r, n, http.StatusOK, "list", list)
+}
+
+// searching reports whether a request for the list asks for a part of it.
+func searching(r *http.Request) bool {
+	for _, values := range r.URL.Query() {
+		if slices.ContainsFunc(values, func(v string) bool { return v != "" }) {
+			return true
+		}
+	}
+	return false
 }
 
 // listFor lists what a session opens, newest first.

@@ -60,6 +60,7 @@ type Acts interface {
 // AuditLog keeps who did what; audit.Log does.
 type AuditLog interface {
 	audit.Appender
+	Tally(ctx context.Context, e audit.Entry, n int) error
 	List(ctx context.Context, q audit.Query) (audit.Page, error)
 }
 
