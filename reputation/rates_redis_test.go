@@ -1,6 +1,7 @@
 package reputation
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,8 +12,9 @@ import (
 	"sekimori/internal/store"
 )
 
-// TestTakeOnRedis: Redis's Lua writes large numbers otherwise than the embedded store's; the script must not care.
-func TestTakeOnRedis(t *testing.T) {
+// startRedis starts a server of its own and returns its address.
+func startRedis(t *testing.T) string {
+	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		if os.Getenv("SEKIMORI_REQUIRE_REAL") == "1" {
 			t.Fatal("SEKIMORI_REQUIRE_REAL=1, but there is no redis-server on PATH")
@@ -26,7 +28,23 @@ func TestTakeOnRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	s, err := store.Open(t.Context(), store.Options{Redis: config.Redis{URL: "unix://" + sock}})
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		c, err := net.Dial("unix", sock)
+		if err == nil {
+			_ = c.Close()
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+	return "unix://" + sock
+}
+
+// TestTakeOnRedis: Redis's Lua writes large numbers otherwise than the embedded store's; the script must not care.
+func TestTakeOnRedis(t *testing.T) {
+	url := startRedis(t)
+	s, err := store.Open(t.Context(), store.Options{Redis: config.Redis{URL: url}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -284,6 +284,11 @@ func quick(n ast.Node, v *vocabulary) func(map[string]any) bool {
 	}
 	w := v.words[v.byKey[id.Value]]
 	switch right := b.Right.(type) {
+	case *ast.ArrayNode:
+		if words, ok := constants(right, b.Operator); ok && w.typ == mail.String && len(words) <= 16 {
+			key := w.key
+			return func(env map[string]any) bool { return slices.Contains(words, env[key].(string)) }
+		}
 	case *ast.StringNode:
 		if w.typ == mail.String {
 			return quickString(w.key, b.Operator, right.Value)
@@ -310,6 +315,15 @@ func quickString(key, operator, want string) func(map[string]any) bool {
 		return func(env map[string]any) bool { return env[key].(string) == want }
 	case "!=":
 		return func(env map[string]any) bool { return env[key].(string) != want }
+	case "startsWith":
+		return func(env map[string]any) bool { return strings.HasPrefix(env[key].(string), want) }
+	case "endsWith":
+		return func(env map[string]any) bool { return strings.HasSuffix(env[key].(string), want) }
+	case "contains":
+		if key == "message.text" {
+			return nil // its steps are counted
+		}
+		return func(env map[string]any) bool { return strings.Contains(env[key].(string), want) }
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ type stripping struct {
 	exts   []string
 	types  []string // patterns, in lower case
 	larger int      // octets; 0: of any size
+	reads  []int    // words: message.types, attachments, attachment_size, attachment_count
 }
 
 var stripKeys = []string{"names", "extensions", "types", "larger"}
@@ -41,6 +42,11 @@ func (x *decoder) strip(r *rule, t *table) {
 	}
 	if len(e.val.tab.keys) == 0 {
 		x.errorf(e.val.off, "strip says what is taken out: names, extensions, types, larger")
+	}
+	for _, name := range []string{"types", "attachments", "attachment_size", "attachment_count"} {
+		if i, ok := x.env.vocab.member("message", name); ok {
+			s.reads = append(s.reads, i)
+		}
 	}
 	r.strip = s
 }
@@ -104,20 +110,22 @@ func (s *stripping) fits(p *mail.Part) bool {
 
 // strip enters the attachments that the rule takes out. A mail that is nothing but the attachment cannot go without it: it is held.
 func (j *judging) strip(v *mail.Verdict, r *rule) {
-	m := j.tx.Message
-	if m == nil {
-		return
-	}
 	var names []string
-	for i := range m.Parts {
-		p := &m.Parts[i]
-		if !slices.Contains(m.Attachments(), p) || !r.strip.fits(p) {
-			continue
+	if only := j.onlyPart(r.strip); only != nil {
+		if r.strip.fits(only) {
+			names, j.whole = []string{orElse(only.Name, only.Type)}, r
 		}
-		if names = append(names, orElse(p.Name, p.Type)); i == 0 {
-			j.whole = r
-		} else if !slices.Contains(v.Strip, i) {
-			v.Strip = append(v.Strip, i)
+	} else if m := j.tx.Message; m != nil {
+		files := m.Attachments()
+		for i := 1; i < len(m.Parts); i++ {
+			p := &m.Parts[i]
+			if !slices.Contains(files, p) || !r.strip.fits(p) {
+				continue
+			}
+			names = append(names, orElse(p.Name, p.Type))
+			if !slices.Contains(v.Strip, i) {
+				v.Strip = append(v.Strip, i)
+			}
 		}
 	}
 	if len(names) == 0 {
@@ -128,6 +136,27 @@ func (j *judging) strip(v *mail.Verdict, r *rule) {
 	v.Counted = append(v.Counted, mail.Counted{
 		Name: r.id, Evidence: append(j.evidence(r), mail.Evidence{Key: "stripped", Value: show(names)}), Rule: r.place(), Describe: r.describe,
 	})
+}
+
+// onlyPart is the mail itself, when it is nothing but one attachment; nil otherwise. It is made of facts, so that a mail of which no
+// more was kept is judged alike.
+func (j *judging) onlyPart(s *stripping) *mail.Part {
+	values := make([]any, len(s.reads))
+	for i, w := range s.reads {
+		if !j.s.known[w] {
+			return nil
+		}
+		values[i] = j.s.env[j.s.words[w].key]
+	}
+	types, names, size, count := values[0].([]string), values[1].([]string), values[2].(int), values[3].(int)
+	if len(types) != 1 || count == 0 {
+		return nil
+	}
+	p := &mail.Part{Type: types[0], End: size}
+	if len(names) > 0 {
+		p.Name, p.OtherNames = names[0], names[1:]
+	}
+	return p
 }
 
 // holdWhole is what becomes of a mail that is nothing but what a rule takes out.
