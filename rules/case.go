@@ -106,7 +106,7 @@ func (p *Policy) JudgeCase(c *Case) []mail.Verdict {
 	if !c.kept {
 		c.notes = c.notes[:0]
 	}
-	return p.judge(c.Tx, c.Rcpts, c)
+	return p.judge(c.Tx, c.Rcpts, c, nil)
 }
 
 // noted evaluates an atom, and keeps its outcome when it reads what is not kept, or takes the outcome that was.

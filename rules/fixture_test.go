@@ -13,6 +13,7 @@ import (
 var fixtureFacts = []mail.Fact{
 	{Name: "rdns.result", Type: mail.String, Stage: mail.Connect},
 	{Name: "rdns.name", Type: mail.String, Stage: mail.Connect},
+	{Name: "rdns.domain", Type: mail.String, Stage: mail.Connect},
 	{Name: "rdns.generic", Type: mail.Bool, Stage: mail.Connect},
 	{Name: "rdns.helo", Type: mail.String, Stage: mail.Helo},
 	{Name: "dnsbl.count", Type: mail.Int, Stage: mail.Connect},

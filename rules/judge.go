@@ -17,17 +17,18 @@ import (
 // tx is only read; tx.Facts holds what is known. Of facts that differ between recipients, those named rcpt
 // come from rcpts and tx.Mailboxes; others from tx.RcptFacts.
 func (p *Policy) Judge(tx *mail.Transaction, rcpts []mail.Address) []mail.Verdict {
-	return p.judge(tx, rcpts, nil)
+	return p.judge(tx, rcpts, nil, nil)
 }
 
 // judge is Judge. With a case it keeps there, or takes from there, the outcomes of conditions.
-func (p *Policy) judge(tx *mail.Transaction, rcpts []mail.Address, c *Case) []mail.Verdict {
+// Rules in skip do not hit.
+func (p *Policy) judge(tx *mail.Transaction, rcpts []mail.Address, c *Case, skip map[*rule]bool) []mail.Verdict {
 	s := p.states.Get().(*state)
 	defer p.states.Put(s)
 	s.kase = c
 	defer func() { s.kase = nil }()
 	s.mail, s.failed = 0, s.failed[:0]
-	j := &judging{p: p, s: s, tx: tx, cache: make([]tri, len(p.rules)), cached: make([]bool, len(p.rules))}
+	j := &judging{p: p, s: s, tx: tx, skip: skip, cache: make([]tri, len(p.rules)), cached: make([]bool, len(p.rules))}
 	j.differ = findingsDiffer(tx)
 	degraded := notLookedAt(tx, p.vocab.checks)
 	verdicts := make([]mail.Verdict, 0, len(rcpts))
@@ -55,6 +56,7 @@ type judging struct {
 	tx     *mail.Transaction
 	cache  []tri // by number of the rule
 	cached []bool
+	skip   map[*rule]bool
 	differ bool // a finding names a recipient, so symbols differ between them
 
 	// Of the recipient that is being judged: by which rule he lets the sender through, and what that does not lift although another
@@ -212,7 +214,7 @@ func (j *judging) result(r *rule) tri {
 		return j.cache[r.n]
 	}
 	t := miss
-	if j.concerns(r) {
+	if j.concerns(r) && !j.skip[r] {
 		t = j.bounded(r)
 	}
 	if !r.perRcpt && !(r.symbols && j.differ) {

@@ -19,6 +19,7 @@ var embedded embed.FS
 // Options say what Load reads and what the rules may speak of.
 type Options struct {
 	Dir        string             // the directory of rule files and lists; "" for none
+	Extra      map[string][]byte  // further rule files by name, as if they stood in Dir
 	Defaults   string             // version of the built-in rules; "" for the newest
 	Disable    []string           // ids of built-in rules that are switched off
 	Thresholds map[string]float64 // tag, hold, reject; nil: those of the rule files
@@ -172,13 +173,25 @@ func (l *loader) read() []parsed {
 	} else {
 		docs = append(docs, l.parse("defaults/"+version+".toml", "defaults/"+version+".toml", data))
 	}
-	if l.o.Dir == "" {
-		return docs
+	docs = append(docs, l.readDir()...)
+	for name, data := range l.o.Extra {
+		docs = append(docs, l.parse(name, name, data))
 	}
+	if len(l.o.Extra) > 0 {
+		slices.SortStableFunc(docs[min(1, len(docs)):], func(a, b parsed) int { return strings.Compare(a.f.base, b.f.base) })
+	}
+	return docs
+}
+
+func (l *loader) readDir() []parsed {
+	if l.o.Dir == "" {
+		return nil
+	}
+	var docs []parsed
 	entries, err := os.ReadDir(l.o.Dir)
 	if err != nil {
 		l.d.errorf(nil, 0, "rules_dir: %s", err)
-		return docs
+		return nil
 	}
 	for _, e := range entries { // ReadDir sorts by name
 		if e.IsDir() || strings.HasPrefix(e.Name(), ".") || filepath.Ext(e.Name()) != ".toml" {

@@ -92,7 +92,7 @@ func loadRules(cfg *config.Config, o rules.Options) (*rules.Policy, error) {
 		Dir:       cfg.RulesDir, Defaults: cfg.Policy.Defaults, Disable: cfg.Policy.Disable, Thresholds: cfg.Policy.Thresholds,
 		Mode: cfg.Policy.Mode, Facts: filters.Facts(specs), Symbols: filters.Symbols(specs), States: filters.Names(specs),
 		DecodeHeader: mime.DecodeHeader, Protected: cfg.Quarantine.AdminOnly,
-		OnSuspend: o.OnSuspend, Member: o.Member, Domains: ourDomains(cfg),
+		OnSuspend: o.OnSuspend, Member: o.Member, Extra: o.Extra, Domains: ourDomains(cfg),
 		Now: func() time.Time { return time.Now().In(cfg.Digest.Location()) },
 	})
 }

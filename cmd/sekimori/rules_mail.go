@@ -60,7 +60,7 @@ func (t *mailTester) run(ctx context.Context, m rules.MailTest) (judged, error) 
 	}
 	front.Trust(&t.cfg.SMTP, e.session)
 	var out judged
-	out.tx, out.verdicts = j.scan(ctx, e, raw)
+	out.tx, out.verdicts, _ = j.scan(ctx, e, raw)
 	return out, nil
 }
 

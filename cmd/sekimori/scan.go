@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/rs/xid"
@@ -19,6 +20,7 @@ import (
 	"sekimori/internal/mime"
 	"sekimori/internal/store"
 	"sekimori/internal/text"
+	"sekimori/rules"
 )
 
 type scanCmd struct {
@@ -66,8 +68,8 @@ func (c scanCmd) Run(a *app) error {
 		return found
 	}
 	defer j.close()
-	tx, verdicts := j.scan(a.ctx, e, raw)
-	return c.print(a, tx, verdicts)
+	tx, verdicts, early := j.scan(a.ctx, e, raw)
+	return c.print(a, &explainer{cfg, j.policy, text.Lang(c.Lang)}, scanned{tx, verdicts, early})
 }
 
 // envelope is who sends what to whom.
@@ -137,12 +139,13 @@ func dialStore(ctx context.Context, cfg *config.Config) (*store.Store, error) {
 	return store.Dial(ctx, o)
 }
 
-func (j *judge) scan(ctx context.Context, e envelope, raw []byte) (*mail.Transaction, []mail.Verdict) {
+// scan judges a message. early says which of the verdicts were spoken before the message.
+func (j *judge) scan(ctx context.Context, e envelope, raw []byte) (tx *mail.Transaction, verdicts []mail.Verdict, early map[mail.Address]mail.Verdict) {
 	visit := j.gate.Accept(ctx, e.session)
 	defer visit.Close()
 	visit.Helo(e.session)
 	judging := visit.Begin(xid.New().String(), e.from, mail.Params{Size: int64(len(raw))})
-	early := map[mail.Address]mail.Verdict{}
+	early = map[mail.Address]mail.Verdict{}
 	for _, rcpt := range e.rcpts {
 		if v := judging.Rcpt(ctx, rcpt, nil); v.Action >= mail.Defer {
 			early[rcpt] = v
@@ -153,13 +156,13 @@ func (j *judge) scan(ctx context.Context, e envelope, raw []byte) (*mail.Transac
 	if e.session.Relayed() {
 		judging.Client(front.BehindRelay(&j.cfg.SMTP, e.session, message))
 	}
-	verdicts := judging.Conclude(ctx, message)
+	verdicts = judging.Conclude(ctx, message)
 	for i, v := range verdicts {
 		if at, ok := early[v.Rcpt]; ok {
 			verdicts[i] = at
 		}
 	}
-	return judging.Transaction(), verdicts
+	return judging.Transaction(), verdicts, early
 }
 
 type scanFinding struct {
@@ -178,19 +181,38 @@ type scanResult struct {
 	Degraded []string      `json:"degraded"`
 }
 
-func (c scanCmd) print(a *app, tx *mail.Transaction, verdicts []mail.Verdict) error {
+// scanned is what a scan gave.
+type scanned struct {
+	tx       *mail.Transaction
+	verdicts []mail.Verdict
+	early    map[mail.Address]mail.Verdict
+}
+
+// explain says why about one verdict.
+func (s *scanned) explain(e *explainer, v mail.Verdict) explained {
+	_, early := s.early[v.Rcpt]
+	change := text.Needed(v, mail.Limits{})
+	change.Early = early
+	if !early && !strings.HasPrefix(v.RuleID, "degraded.") {
+		change = e.policy.Without(s.tx, v.Rcpt)
+	}
+	return e.explain(&rules.Ask{Verdict: v, Proof: mail.ProofOf(s.tx), From: s.tx.From, Early: early}, change)
+}
+
+func (c scanCmd) print(a *app, e *explainer, s scanned) error {
 	worst := mail.Deliver
 	var results []scanResult
-	for i, v := range verdicts {
+	for i, v := range s.verdicts {
 		worst = max(worst, v.Action)
 		if c.JSON {
-			results = append(results, scanJSON(tx, v))
+			results = append(results, scanJSON(s.tx, v))
 			continue
 		}
 		if i > 0 {
 			fmt.Fprintln(a.out)
 		}
-		c.words(a, v)
+		x := s.explain(e, v)
+		x.print(a)
 	}
 	if len(results) == 1 {
 		_ = a.json(results[0])
@@ -224,10 +246,4 @@ func ruleName(v mail.Verdict) string {
 		return v.RuleID
 	}
 	return v.RuleID + " (" + v.Rule + ")"
-}
-
-func (c scanCmd) words(a *app, v mail.Verdict) {
-	for _, line := range text.Report(v, text.Lang(c.Lang)) {
-		fmt.Fprintln(a.out, line)
-	}
 }

@@ -45,6 +45,22 @@ var reportTexts = []Entry{
 	{"without.many", "同じ数の組み合わせは、ほかにも多数あります。", "There are many other sets of that size."},
 	{"without.unasked", "このルールで判定が決まったため、あとに続くルールは調べていません。", "As that rule decided, the ones after it were not asked."},
 	{"without.unfinished", "判定を変える組み合わせは、数が多いため調べきれませんでした。", "What would have changed the verdict was not found within the bound of the search."},
+
+	{"suggest.describe", "{who} から送られたことを確認できたメールです。", "It was confirmed to be from {who}."},
+	{"suggest.head", "今後、この差出人からのメールを届けてよい場合は、次のルールを {file} に追加してください。差出人を確認できたメールだけが対象で、同じ差出人を名乗るだけのメールは通りません。", "If mail of this sender is to be delivered from now on, add this rule to {file}. It holds only for mail that is confirmed to be of this sender, not for what only says so."},
+	{"suggest.wide.accept", "この差出人からのメールは、有害なプログラムの検査を除き、以後のルールの対象になりません。", "Mail of this sender is then not judged by any other rule, but for malware."},
+	{"suggest.wide.rcpt", "拒否した時点では宛先や本文をまだ確認していないため、このルールは、この差出人からすべての宛先へのメールに適用されます。有害なプログラムの検査を除き、以後のルールの対象にもなりません。", "As the mail was refused before its recipient and message were looked at, the rule is for mail of this sender to all recipients, which is then not judged by any other rule, but for malware."},
+	{"suggest.try", "追加したあと、sekimori rules check で確かめてください。", "Then run sekimori rules check."},
+	{"suggest.there", "このメールを届けるためのルール {id} は、すでに登録されています。", "The rule {id}, which lets such mail through, is there already."},
+	{"suggest.bad", "ルールに誤りがあるため、追加するルールを確かめられませんでした。sekimori rules check を実行してください。", "The rules do not load, so that a rule to be added could not be checked. Run sekimori rules check."},
+	{"suggest.none.malware", "安全なルールはありません。有害なプログラムの疑いがあるメールは、差出人に普段お使いの連絡先で確かめたうえで、一通ずつ取り扱ってください。", "There is no safe rule. Ask the sender, by a way that you know, about mail that may be malware, and deal with it one by one."},
+	{"suggest.none.spoof", "安全なルールはありません。差出人が本人であることを確認できないため、許可すると、その名をかたるメールもすべて届いてしまいます。差出人の管理者に、SPFやDKIMの設定の見直しを依頼してください。", "There is no safe rule. The sender cannot be confirmed, so that a rule would let every forgery of that name through. Ask the administrator of the sender to mend SPF and DKIM."},
+	{"suggest.none.author", "安全なルールはありません。差出人が書かれていないか、複数書かれているため、だれからのメールかを確認できません。", "There is no safe rule. The mail names no sender, or several, so that nobody can be confirmed."},
+	{"suggest.none.unconfirmed", "安全なルールはありません。電子署名、SPF、送信元サーバーの名前のどれによっても、差出人を確認できませんでした。", "There is no safe rule. Neither a signature nor SPF nor the name of the server confirms the sender."},
+	{"suggest.none.banner", "接続の時点で拒否しているため、差出人を条件にしたルールでは受信できません。拒否したルールを見直してください。", "The connection was refused before the sender was known, so that no rule about the sender helps. Change the rule that refused it."},
+	{"suggest.none.undeliverable", "ルールではなくメールサーバーの応答によるもののため、追加するルールはありません。", "The mail server did not take the mail; no rule changes that."},
+	{"suggest.none.unchecked", "必要な確認ができなかったためで、追加するルールはありません。確認に使うサーバーの状態と、設定の [degraded] をご確認ください。", "A check could not look; no rule changes that. See to the server that it asks, and to [degraded]."},
+	{"suggest.none.delivered", "届けたメールのため、追加するルールはありません。", "The mail was delivered; no rule is needed."},
 }
 
 // placeholderTexts stand for the evidence where a text is listed without a mail.
