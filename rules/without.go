@@ -40,12 +40,12 @@ type removal struct {
 	c      Case
 	rcpt   int
 	was    mail.Verdict
-	all    []part
+	all    []removable
 	trials int
 }
 
-// part is what can be taken away: a finding or a rule.
-type part struct {
+// removable is what can be taken away: a finding or a rule.
+type removable struct {
 	outcome, finding int
 	rule             *rule
 	counted          mail.Counted
@@ -98,7 +98,7 @@ func (w *removal) candidates() bool {
 			f := &w.c.Tx.Outcomes[i].Findings[k]
 			points := domain.score(f.Symbol) * f.Factor()
 			if counts(f, rcpt) && (points > 0 || asked[f.Symbol]) {
-				w.all = append(w.all, part{outcome: i, finding: k, counted: mail.Counted{Name: f.Symbol, Points: points, Evidence: f.Evidence}})
+				w.all = append(w.all, removable{outcome: i, finding: k, counted: mail.Counted{Name: f.Symbol, Points: points, Evidence: f.Evidence}})
 			}
 		}
 	}
@@ -122,12 +122,12 @@ func (w *removal) candidates() bool {
 func (w *removal) acting(v *mail.Verdict) bool {
 	n := len(w.all)
 	for _, r := range w.p.rules {
-		known := slices.ContainsFunc(w.all, func(x part) bool { return x.rule == r })
+		known := slices.ContainsFunc(w.all, func(x removable) bool { return x.rule == r })
 		hit := slices.ContainsFunc(v.Counted, func(c mail.Counted) bool { return c.Name == r.id }) || v.RuleID == r.id
 		if known || !hit || r.scores && r.score <= 0 || r.accept || r.allow || len(r.bcc) > 0 {
 			continue
 		}
-		w.all = append(w.all, part{rule: r, counted: mail.Counted{Name: r.id, Points: r.score, Rule: r.place(), Describe: r.describe}})
+		w.all = append(w.all, removable{rule: r, counted: mail.Counted{Name: r.id, Points: r.score, Rule: r.place(), Describe: r.describe}})
 	}
 	return len(w.all) > n
 }
