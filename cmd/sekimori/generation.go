@@ -47,7 +47,7 @@ func (s *server) judge() *judge { return s.present.Load().judge }
 // the servers are the same, and what was learned. ctx bounds the background work of all generations.
 func (s *server) newGeneration(ctx context.Context, cfg *config.Config) (*generation, error) {
 	g := &generation{cfg: cfg, warn: &scopedWarnings{w: s.warn, own: map[string]string{}}}
-	o := judgeOptions{log: s.log, store: s.store, observe: s.metrics.Outcome, warn: g.warn.set, lasting: s.warn.set}
+	o := judgeOptions{log: s.log, store: s.store, observe: s.metrics.Outcome, warn: g.warn.set, lasting: s.warn.set, facts: s.stories.facts}
 	o.member = func(group, a mail.Address) (bool, error) {
 		if g.rcpts == nil {
 			return false, errNoDirectory

@@ -44,7 +44,8 @@ type judgeOptions struct {
 	keep    *judge                      // of which to keep what may be kept; nil: nothing
 	member  func(group, a mail.Address) (bool, error)
 	groups  func(a mail.Address) ([]string, error)
-	dry     bool // count rate limits in a store of its own
+	facts   func(*rules.Policy, *rules.Case, []mail.Verdict) // nil: what the rules see is not kept
+	dry     bool                                             // count rate limits in a store of its own
 }
 
 // loadConfig reads the configuration of a command.
@@ -160,6 +161,7 @@ func newJudge(ctx context.Context, cfg *config.Config, o judgeOptions) (*judge, 
 		}
 	}
 	j.gate = gate.New(gate.Options{
+		Keep:   o.facts,
 		Groups: o.groups, Chain: j.chain, Policy: j.policy, Degraded: degraded, Observe: cfg.Policy.Mode == "observe", Now: func() time.Time {
 			return time.Now().In(cfg.Digest.Location()) // rules speak of the hour on people's clocks
 		},

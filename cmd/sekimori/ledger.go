@@ -36,16 +36,26 @@ func (s *server) openSpool() error {
 }
 
 // recorder writes into the ledger what the quarantine holds.
-type recorder struct{ l *ledger.Ledger }
+type recorder struct {
+	l       *ledger.Ledger
+	stories *stories
+}
 
 // Held implements quarantine.Recorder.
 func (r recorder) Held(id string, rcpts []mail.Address) error {
-	return r.l.Accept(ledger.Hold, ledger.Mail{ID: id, Rcpts: rcpts})
+	err := r.l.Accept(ledger.Hold, ledger.Mail{ID: id, Rcpts: rcpts})
+	if err == nil {
+		r.stories.held(id, rcpts)
+	}
+	return err
 }
 
 // Ended implements quarantine.Recorder.
 func (r recorder) Ended(e quarantine.End) error {
 	state, detail := heldEnd(e.State, e.By)
+	if r.l.IsOpen(e.ID, e.Rcpt) { // it may be told more than once
+		r.stories.ended(e)
+	}
 	return r.l.End(e.ID, ledger.Ending{Rcpt: e.Rcpt, State: state, Detail: detail})
 }
 

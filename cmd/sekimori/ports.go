@@ -147,13 +147,17 @@ func (r releaser) Queue(ctx context.Context, m quarantine.Release) error {
 type observer struct {
 	m    *metrics.Registry
 	past func(front.Record)
+
+	stories *stories
 }
 
 func (o observer) Connections(open int)      { o.m.Open(open) }
 func (o observer) Refusal(where, why string) { o.m.Refusal(where, why) }
+func (o observer) Refused(r front.Refusal)   { o.stories.refused(r) }
 
 func (o observer) Concluded(r front.Record) {
 	o.past(r)
+	o.stories.concluded(r)
 	for _, v := range r.Verdicts {
 		if word := v.Word(); word != v.Action.String() {
 			o.m.Routed(word)

@@ -173,6 +173,7 @@ func (c *change) apply() {
 	old := s.present.Swap(c.gen)
 	s.level.Set(logLevel(c.gen.cfg))
 	s.spool.SetLimits(int64(c.gen.cfg.Relay.SpoolLimit), int64(c.gen.cfg.Relay.SpoolLimitMails))
+	s.stories.limit(c.gen.cfg)
 	c.relay.Apply()
 	c.gen.warn.takeOver(old.warn)
 	if c.front == nil {

@@ -53,6 +53,7 @@ type server struct {
 	agreement agreement  // of the hosts about them
 	fence     *fence     // what the process restricted itself to
 	past      *pastWriter
+	stories   *stories // nil: no history is kept
 
 	metrics *metrics.Registry
 	warn    *warnings
@@ -127,6 +128,7 @@ func (s *server) open(ctx context.Context) error {
 	if s.state, err = openState(cfg.DataDir); err != nil {
 		return err
 	}
+	s.openHistory()
 	gen, err := s.firstGeneration(ctx, cfg)
 	if err != nil {
 		return err
@@ -148,7 +150,7 @@ func (s *server) open(ctx context.Context) error {
 			Listen: s.inherited.listener("smtp", s.cfg), Config: cfg, Recipients: gen.rcpts.Directory, Share: s.shareHarvest(), Gate: front.AdaptGate(gen.judge.gate.Accept), Closed: gen.close,
 			Relay: relayPort{s.relay}, Keeper: keeperPort{s.keeper},
 			Spool: spoolPort{s.spool}, Ends: endsPort{s.ledger, s.log}, Bounceless: bounce.Refusal, Parse: mime.Parse, NewID: func() string { return xid.New().String() },
-			Log: s.log, Observer: observer{s.metrics, s.past.concluded},
+			Log: s.log, Observer: observer{s.metrics, s.past.concluded, s.stories},
 		})
 		if err != nil {
 			return err
@@ -174,11 +176,11 @@ func (s *server) openDelivery() error {
 	if s.relay, err = relay.New(relay.Options{Config: cfg, Spool: s.spool, Resolver: &s.names, Ledger: s.ledger, Log: s.log, Warn: s.warn.set}); err != nil {
 		return err
 	}
-	s.relay.OnFailed, s.relay.OnDelayed = s.undeliverable, s.delayed
+	s.relay.OnFailed, s.relay.OnDelayed, s.relay.OnTry = s.giveUp, s.delayed, s.stories.tried
 	s.keeper, err = quarantine.New(keeping(quarantine.Options{
 		Store: s.store, Spool: s.spool, Deliverer: releaser{s.relay}, Node: cfg.Hostname,
 		Route: s.relay.Route, Warn: s.warn.set, Log: s.log,
-		Recorder: recorder{s.ledger}, Mark: s.releaseMark, Announcer: s.openPeople(),
+		Recorder: recorder{s.ledger, s.stories}, Mark: s.releaseMark, Announcer: s.openPeople(),
 	}, cfg))
 	if err == nil {
 		s.openActs()
@@ -228,6 +230,7 @@ func (s *server) serve(ctx, work context.Context) error {
 	allows := s.judge().allows // of all generations
 	s.background.Go(func() { allows.Run(work) })
 	s.background.Go(func() { s.past.run(work) })
+	s.background.Go(func() { s.stories.run(work) })
 	s.background.Go(func() { s.watchAsks(work) })
 	s.background.Go(func() { s.runDigests(work) })
 	s.background.Go(func() { s.watchStore(work) })
@@ -277,6 +280,7 @@ func (s *server) close() {
 	if gen := s.present.Load(); gen != nil {
 		gen.close()
 	}
+	errs = append(errs, s.stories.close())
 	if s.state != nil {
 		s.state.close()
 	}

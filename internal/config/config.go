@@ -36,6 +36,7 @@ type Config struct {
 	Digest     Digest            `toml:"digest"`
 	Allow      Allow             `toml:"allow"`
 	Audit      Audit             `toml:"audit"`
+	History    History           `toml:"history"`
 	Alert      Alert             `toml:"alert"`
 	Log        Log               `toml:"log"`
 	Filters    map[string]any    `toml:"filters"` // decoded by the checks through Section

@@ -52,6 +52,7 @@ func base() *Config {
 			LedgerRetention: Duration(30 * 24 * time.Hour),
 			LedgerCheck:     Duration(10 * time.Minute),
 		},
+		History:    defaultHistory(),
 		Recipients: defaultRecipients(),
 		Quarantine: Quarantine{
 			Retention: Duration(14 * 24 * time.Hour),

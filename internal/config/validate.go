@@ -65,6 +65,7 @@ func (v *validator) run() {
 	v.alerts()
 	v.digest()
 	v.ledger()
+	v.history()
 	v.versions()
 	v.keeping()
 	v.links()

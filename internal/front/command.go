@@ -103,9 +103,10 @@ func (w *wire) hangUp(text, why string) {
 	if w.closing {
 		return
 	}
-	w.say(mail.Transient(421, 7, 0, text))
+	r := mail.Transient(421, 7, 0, text)
+	w.say(r)
 	w.closing = true
-	w.srv.watch.Refusal("connection", why)
+	w.refused(why, r)
 	w.srv.log.Info("connection closed", "id", w.id, "client", w.session.Client.String(), "why", why)
 }
 

@@ -350,6 +350,8 @@ func (o *worldObserver) Connections(n int) {
 	o.open = n
 }
 
+func (o *worldObserver) Refused(Refusal) {}
+
 func (o *worldObserver) Refusal(where, why string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

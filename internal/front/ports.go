@@ -205,12 +205,26 @@ type Observer interface {
 	// Refusal is told of a connection, command or recipient that was refused: where is "connection", "command", "rcpt" or
 	// "tls", why one of a few words.
 	Refusal(where, why string)
+	// Refused is told of the same, for history, where it is known whom it concerns.
+	Refused(r Refusal)
 	// Concluded is told of every transaction that ended.
 	Concluded(r Record)
+}
+
+// Refusal is a connection, sender or recipient that was refused before a message.
+type Refusal struct {
+	Where, Why string // as in Observer.Refusal; where may also be "mail"
+	ID         string // of the transaction; empty when there is none
+	Session    *mail.Session
+	From, Rcpt string // as the client said them; empty before they are known
+	Reply      string
+	Verdict    mail.Verdict   // when Why is policy
+	Outcomes   []mail.Outcome // of the checks that have finished by then
 }
 
 type noObserver struct{}
 
 func (noObserver) Connections(int)        {}
 func (noObserver) Refusal(string, string) {}
+func (noObserver) Refused(Refusal)        {}
 func (noObserver) Concluded(Record)       {}

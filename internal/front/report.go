@@ -21,6 +21,7 @@ type Record struct {
 	Verdicts []mail.Verdict // of Rcpts, in order; empty when the message was not judged
 	Ends     []string       // delivered | queued | refused | held | rejected | deferred, of Rcpts in order; may be empty
 	Outcomes []mail.Outcome
+	Message  *mail.Message // nil when none came
 	// Mailboxes are whose mail it is for those of Rcpts that stand for others.
 	Mailboxes map[mail.Address][]mail.Address
 	Action    string // the strictest action, or accepted, rejected, deferred without a verdict; aborted: no message came
@@ -46,7 +47,7 @@ func (s *Server) record(w *wire, tx *transaction, action, why string) {
 		r.Outcomes, r.Mailboxes = tx.judging.Transaction().Outcomes, tx.judging.Transaction().Mailboxes
 	}
 	if tx.message != nil {
-		r.Size = int64(len(tx.message.Raw))
+		r.Size, r.Message = int64(len(tx.message.Raw)), tx.message
 	}
 	if !tx.received.IsZero() && !tx.dataStart.IsZero() {
 		r.Receive = tx.received.Sub(tx.dataStart)
@@ -152,6 +153,10 @@ func verdictAttrs(r Record) []slog.Attr {
 // logRcpt says why a recipient was refused.
 func (w *wire) logRcpt(to string, r mail.Reply, why string, v mail.Verdict) {
 	w.srv.watch.Refusal("rcpt", why)
+	w.srv.watch.Refused(Refusal{
+		Where: "rcpt", Why: why, ID: w.tx.id, Session: w.session, From: w.tx.from.String(), Rcpt: to, Reply: r.String(), Verdict: v,
+		Outcomes: w.tx.judging.Transaction().Outcomes,
+	})
 	attrs := []slog.Attr{
 		slog.String("id", w.tx.id), slog.String("conn", w.id), slog.String("client", w.session.Client.String()),
 		slog.String("helo", clean(w.session.Helo)), slog.String("from", clean(w.tx.from.String())),

@@ -82,6 +82,7 @@ func (d dialogue) Mail(from string, o *smtp.MailOptions) (err error) {
 
 func (w *wire) refuseMail(from string, r mail.Reply, why string) error {
 	w.srv.watch.Refusal("command", why)
+	w.srv.watch.Refused(Refusal{Where: "mail", Why: why, Session: w.session, From: from, Reply: r.String()})
 	w.srv.log.Info("sender refused", "id", w.id, "client", w.session.Client.String(), "helo", clean(w.session.Helo),
 		"from", clean(from), "why", why, "reply", r.String())
 	return smtpError(r)

@@ -260,7 +260,7 @@ func (w *wire) end(r mail.Reply, why string) error {
 		w.dead, w.closing = true, true
 	}
 	if why != "drain" {
-		w.srv.watch.Refusal("connection", why)
+		w.refused(why, r)
 	}
 	return errClosed
 }
@@ -321,10 +321,20 @@ func (w *wire) secure(cfg *tls.Config) error {
 	return nil
 }
 
+// refused tells of a connection that ends because of us.
+func (w *wire) refused(why string, r mail.Reply) {
+	w.srv.watch.Refusal("connection", why)
+	x := Refusal{Where: "connection", Why: why, Session: w.session, Reply: r.String()}
+	if w.tx != nil {
+		x.ID, x.From = w.tx.id, w.tx.from.String()
+	}
+	w.srv.watch.Refused(x)
+}
+
 // turnAway says a reply instead of the banner and logs it.
 func (w *wire) turnAway(r mail.Reply, why string) {
 	w.say(r)
-	w.srv.watch.Refusal("connection", why)
+	w.refused(why, r)
 	w.srv.log.Info("connection refused", "id", w.id, "client", w.session.Client.String(), "listener", w.listener,
 		"why", why, "reply", strings.TrimSpace(string(w.out)))
 	until := time.Now().Add(refuseWait)

@@ -21,6 +21,7 @@ type Gate struct {
 	policy   *rules.Policy
 	degraded map[string]mail.Action // dependency -> at least this, when a check that needs it could not look
 	observe  bool
+	keep     func(*rules.Policy, *rules.Case, []mail.Verdict)
 	groups   func(mail.Address) ([]string, error)
 	now      func() time.Time
 }
@@ -34,11 +35,14 @@ type Options struct {
 	Now      func() time.Time
 	// Groups says in which groups of the directory a recipient is, from memory; nil, or an error: nobody knows.
 	Groups func(mail.Address) ([]string, error)
+	// Keep is told what the rules saw and said, before [degraded] applies: of every message, and of a recipient whom they refuse or put
+	// off. It must not keep what it is given. nil: nobody is told.
+	Keep func(*rules.Policy, *rules.Case, []mail.Verdict)
 }
 
 // New returns a Gate.
 func New(o Options) *Gate {
-	return &Gate{chain: o.Chain, policy: o.Policy, degraded: o.Degraded, observe: o.Observe, groups: o.Groups, now: o.Now}
+	return &Gate{chain: o.Chain, policy: o.Policy, degraded: o.Degraded, observe: o.Observe, groups: o.Groups, now: o.Now, keep: o.Keep}
 }
 
 // Visit is one connection. Its methods are called by one goroutine, in the order of the dialogue.
@@ -165,7 +169,7 @@ func (j *Judging) Rcpt(ctx context.Context, rcpt mail.Address, mailboxes []mail.
 	tx.AddFacts(outcomes)
 	g.person(&tx, rcpt)
 	j.last = rcptState{rcpt: rcpt, mailboxes: mailboxes, outcomes: outcomes}
-	v := g.policy.Judge(&tx, []mail.Address{rcpt})[0]
+	v := g.judge(&tx, []mail.Address{rcpt})[0]
 	return g.degrade(v, &tx)
 }
 
@@ -208,9 +212,22 @@ func (j *Judging) Conclude(ctx context.Context, msg *mail.Message) []mail.Verdic
 		j.tx.AddFacts(outcomes)
 	}
 	mail.AddBaseFacts(j.tx.Facts, &j.tx)
-	verdicts := g.policy.Judge(&j.tx, j.tx.Rcpts)
+	verdicts := g.judge(&j.tx, j.tx.Rcpts)
 	for i := range verdicts {
 		verdicts[i] = g.degrade(verdicts[i], &j.tx)
+	}
+	return verdicts
+}
+
+// judge asks the rules, and tells Keep.
+func (g *Gate) judge(tx *mail.Transaction, rcpts []mail.Address) []mail.Verdict {
+	if g.keep == nil {
+		return g.policy.Judge(tx, rcpts)
+	}
+	c := rules.Case{Tx: tx, Rcpts: rcpts}
+	verdicts := g.policy.JudgeCase(&c)
+	if tx.Stage >= mail.Data || verdicts[0].Action >= mail.Defer {
+		g.keep(g.policy, &c, verdicts)
 	}
 	return verdicts
 }

@@ -49,7 +49,7 @@ func reader(t *testing.T, dir string) *Reader {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = r.Close() })
+	t.Cleanup(r.Close)
 	return r
 }
 
@@ -485,5 +485,25 @@ func TestWords(t *testing.T) {
 		if strings.Join(got, " ") != want {
 			t.Errorf("%q: %q", in, got)
 		}
+	}
+}
+
+// What stands in the very first tail is read in both directions.
+func TestFirstTail(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "history")
+	c := newClock()
+	w := open(t, dir, Options{Now: c.now})
+	w.Facts(c.now(), "one", func(b []byte) []byte { return append(b, "facts"...) })
+	w.Story(event(1))
+	flush(t, w)
+	n := 0
+	for f, err := range reader(t, dir).Facts(time.Time{}, c.now()) {
+		if err != nil || f.ID != "one" || string(f.Data) != "facts" {
+			t.Errorf("%+v %v", f, err)
+		}
+		n++
+	}
+	if got := ids(t, reader(t, dir), Query{}); n != 1 || len(got) != 1 {
+		t.Errorf("%d facts, %v", n, got)
 	}
 }

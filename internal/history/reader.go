@@ -35,10 +35,7 @@ func OpenReader(dir string) (*Reader, error) {
 }
 
 // Close gives the reader up.
-func (r *Reader) Close() error {
-	r.codec.close()
-	return nil
-}
+func (r *Reader) Close() { r.codec.close() }
 
 // Period is what a stream covers. Its zero value: nothing was ever kept.
 type Period struct {
@@ -164,7 +161,7 @@ func (r *Reader) day(q *span, day string, f func(*batch) bool, bad func(error) b
 	if err != nil {
 		return false, err
 	}
-	w := walker{r: r, q: q, f: f, bad: bad, done: map[uint64]bool{}}
+	w := walker{r: r, q: q, f: f, bad: bad, done: map[uint64]bool{}, last: -1}
 	if q.forward {
 		for _, name := range l.segments {
 			if !w.segment(name) {
@@ -174,7 +171,6 @@ func (r *Reader) day(q *span, day string, f func(*batch) bool, bad func(error) b
 		return w.tails(tails), w.err
 	}
 	// Newest first: which tails are over is known when the last segment was looked at.
-	w.last = -1
 	for i := len(l.segments) - 1; i >= 0 && w.last < 0; i-- {
 		w.peek(l.segments[i])
 	}

@@ -102,6 +102,7 @@ func (p *parcel) job(to []int) *job {
 
 // note writes down what was said about the recipients of a job.
 func (p *parcel) note(to []int, answers []answer) {
+	p.tell(to, answers, nil)
 	for k, i := range to {
 		c := &p.e.Rcpts[i]
 		c.Attempts++
@@ -129,6 +130,7 @@ func (p *parcel) note(to []int, answers []answer) {
 
 // failAll notes for recipients that nothing was handed over, and why.
 func (p *parcel) failAll(to []int, err error) {
+	p.tell(to, nil, err)
 	for _, i := range to {
 		p.e.Rcpts[i].Attempts++
 		p.e.Rcpts[i].Last = printable([]byte(err.Error()))
@@ -310,6 +312,13 @@ func (p *parcel) holdOut(f *flight, cause error) ([]Answer, error) {
 // arrive notes the answers to those in flight. A mail gets into flight only in front of a client, when its first job had all
 // recipients: answers go with them one by one.
 func (p *parcel) arrive(answers []answer) {
+	var to []int
+	for i := range p.e.Rcpts {
+		if p.e.Rcpts[i].Status == spool.Inflight {
+			to = append(to, i)
+		}
+	}
+	p.tell(to, answers, nil)
 	for i, a := range answers {
 		c := &p.e.Rcpts[i]
 		if c.Status != spool.Inflight {

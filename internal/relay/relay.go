@@ -93,6 +93,20 @@ type FailedRcpt struct {
 	At      time.Time // when it said so; zero: not known
 }
 
+// Try is one try to deliver a mail.
+type Try struct {
+	ID      string
+	Backend string // URL; empty: none was reached
+	Rcpts   []Tried
+}
+
+// Tried is what came of a try for one recipient.
+type Tried struct {
+	Addr  mail.Address
+	State string // delivered | inflight | refused | deferred
+	Words string // of the backend, or what happened to the connection
+}
+
 // Counters count since the start. They are only added to.
 type Counters struct {
 	Delivered  atomic.Int64 // recipients that a backend took
@@ -117,6 +131,9 @@ type Relay struct {
 	// asked again later. After a crash it may be called twice for the same. Set it before Run; without it such mail stays in
 	// the queue.
 	OnFailed func(context.Context, Failure) (Fate, error)
+	// OnTry is told of every try of a delivery, and of the late answer to one. It does not block. Set it before the first mail; it may be
+	// nil.
+	OnTry func(Try)
 	// OnDelayed is asked once for every mail that has waited for relay.delay_warning; nil: no notice. It may be nil.
 	OnDelayed func(context.Context, Failure) *Envelope
 
