@@ -182,6 +182,7 @@ func (j *judging) unseen(r *rule) {
 func SameVerdict(a, b *mail.Verdict) bool {
 	return a.Rcpt == b.Rcpt && a.Action == b.Action && a.Class == b.Class && a.RuleID == b.RuleID && a.Final == b.Final &&
 		math.Abs(a.Score-b.Score) < 1e-9 && a.Redirect == b.Redirect && a.Discard == b.Discard && a.Keep == b.Keep &&
+		slices.Equal(a.Strip, b.Strip) && a.Original == b.Original &&
 		slices.Equal(a.Copies, b.Copies) && slices.Equal(a.Observed, b.Observed) && slices.Equal(a.Unknown, b.Unknown)
 }
 

@@ -52,6 +52,12 @@ func anyCase(r *rand.Rand) *Case {
 	for range r.IntN(300) {
 		tx.Message.Header = append(tx.Message.Header, mail.Field{Name: pick("List-Id", "X-Mailer", "X-Long", "DKIM-Signature"), Value: strings.Repeat(pick("a", "b"), r.IntN(1000))})
 	}
+	for range r.IntN(3) {
+		tx.Message.Parts = append(tx.Message.Parts, mail.Part{Type: pick("application/zip", "image/png"), Name: pick("a.exe", "b.zip", ""), Attached: true, Encoding: "base64", End: r.IntN(9000)})
+	}
+	if r.IntN(4) == 0 { // nothing but a file
+		tx.Message.Parts = []mail.Part{{Type: "application/zip", Name: "a.exe", Attached: true, End: 100}}
+	}
 	if r.IntN(3) == 0 {
 		tx.Outcomes[1] = mail.Outcome{Check: "dnsbl", State: mail.StateTempError, Why: "timeout"}
 		delete(tx.Facts, "dnsbl.count")
@@ -92,6 +98,11 @@ id = "LINKS"
 describe = { ja = "あ", en = "a" }
 when = 'any(message.links, # endsWith "/7") or message.subject contains "subject long subject long subject"'
 score = 1.5
+[[rule]]
+id = "STRIP"
+describe = { ja = "あ", en = "a" }
+when = 'message.size >= 0'
+strip = { extensions = ["exe"] }
 `
 
 // The set in force reproduces every verdict from what was kept, whatever the mail.
@@ -171,8 +182,9 @@ var notRead = map[string][]string{
 	"Session": {
 		"ID", "Client", "Port", "Local", "Helo", "Esmtp", "TLS", "Proxy", "Verified", "Trusted", "Early", "Listener", "Relay", "Unknown", "Start",
 	},
-	"Message": {"Raw", "HeaderLen", "Subject", "MessageID", "From", "ReplyTo", "Sender", "To", "Cc", "Parts", "Anomalies"},
+	"Message": {"Raw", "HeaderLen", "Subject", "MessageID", "From", "ReplyTo", "Sender", "To", "Cc", "Anomalies"},
 	"Field":   {"Start", "End"},
+	"Part":    {"Charset", "ID", "Depth", "Head", "Start", "HTML", "Tags", "Links"},
 	"Outcome": {"Took"},
 	"Result":  {"Facts", "Skipped"},
 	"Finding": {"Auth"},
@@ -192,7 +204,9 @@ func TestNothingIsForgotten(t *testing.T) {
 	facts["message.text"] = ""
 	tx := &mail.Transaction{
 		Session: &mail.Session{KeepRefused: true}, Stage: mail.Conclude, Rcpts: []mail.Address{rcpt}, Mailboxes: map[mail.Address][]mail.Address{rcpt: {rcpt}},
-		Message: &mail.Message{Header: []mail.Field{{Name: "Subject", Value: "s"}}}, Facts: facts, RcptFacts: map[mail.Address]map[string]any{rcpt: {"geoip.asn": 5}},
+		Message: &mail.Message{Header: []mail.Field{{Name: "Subject", Value: "s"}}, Parts: []mail.Part{
+			{Type: "application/zip", Encoding: "base64", Name: "a.zip", OtherNames: []string{"b.exe"}, Attached: true, Text: "x", End: 1000},
+		}}, Facts: facts, RcptFacts: map[mail.Address]map[string]any{rcpt: {"geoip.asn": 5}},
 		Outcomes: []mail.Outcome{{
 			Check: "spf", Stage: mail.Mail, State: mail.StateTempError, Why: "why",
 			Result: mail.Result{Partial: []string{"p"}, Findings: []mail.Finding{{Symbol: "SPF_FAIL", Weight: 0.1, Rcpt: rcpt, Evidence: []mail.Evidence{{Key: "k", Value: "v"}}}}},
@@ -209,6 +223,7 @@ func TestNothingIsForgotten(t *testing.T) {
 		{*tx.Session, *d.Tx.Session},
 		{*tx.Message, *d.Tx.Message},
 		{tx.Message.Header[0], d.Tx.Message.Header[0]},
+		{tx.Message.Parts[0], d.Tx.Message.Parts[0]},
 		{tx.Outcomes[0], d.Tx.Outcomes[0]},
 		{tx.Outcomes[0].Result, d.Tx.Outcomes[0].Result},
 		{tx.Outcomes[0].Findings[0], d.Tx.Outcomes[0].Findings[0]},
@@ -226,7 +241,7 @@ func TestNothingIsForgotten(t *testing.T) {
 			if k := in.Field(i).Kind(); k == reflect.Pointer || k == reflect.Struct {
 				continue // looked at by itself
 			}
-			if field == "Outcomes" || field == "Findings" || field == "Header" {
+			if field == "Outcomes" || field == "Findings" || field == "Header" || field == "Parts" {
 				continue
 			}
 			if !reflect.DeepEqual(in.Field(i).Interface(), out.Field(i).Interface()) {

@@ -37,7 +37,7 @@ func (p *Policy) AppendCase(b []byte, c *Case, verdicts []mail.Verdict) []byte {
 	}
 	b = appendOutcomes(b, tx.Outcomes)
 	if tx.Message != nil {
-		b = p.appendHeader(b, tx.Message)
+		b = appendParts(p.appendHeader(b, tx.Message), tx.Message)
 	}
 	b = binary.AppendUvarint(b, uint64(len(c.notes)))
 	for i := range c.notes {
@@ -182,6 +182,24 @@ func (p *Policy) appendHeader(b []byte, m *mail.Message) []byte {
 	return append(b, flags(len(m.Header) > keepFields))
 }
 
+const keepParts = 100
+
+// appendParts writes what decides whether a part is taken out: not its text, only that there is one.
+func appendParts(b []byte, m *mail.Message) []byte {
+	parts := m.Parts[:min(len(m.Parts), keepParts)]
+	b = binary.AppendUvarint(b, uint64(len(parts)))
+	for i := range parts {
+		p := &parts[i]
+		b = append(b, flags(p.Attached, p.Text != ""))
+		for _, s := range [...]string{p.Type, p.Encoding, p.Name} {
+			b = appendText(b, s)
+		}
+		b = appendTexts(b, p.OtherNames)
+		b = binary.AppendUvarint(b, uint64(max(p.End-p.Start, 0)))
+	}
+	return b
+}
+
 func (n *note) append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint64(b, n.key)
 	b = binary.AppendUvarint(b, uint64(n.rcpt))
@@ -201,6 +219,11 @@ func appendVerdicts(b []byte, list []mail.Verdict) []byte {
 		}
 		b = appendFloat(appendFloat(b, v.Score), v.Limit)
 		b = binary.AppendVarint(b, int64(v.Keep))
+		b = binary.AppendVarint(b, int64(v.Original))
+		b = binary.AppendUvarint(b, uint64(len(v.Strip)))
+		for _, n := range v.Strip {
+			b = binary.AppendUvarint(b, uint64(n))
+		}
 		b = appendTexts(appendTexts(b, v.Unknown), v.Observed)
 		b = binary.AppendUvarint(b, uint64(len(v.Copies)))
 		for _, a := range v.Copies {

@@ -53,6 +53,7 @@ func DecodeCase(b []byte) (*Case, error) {
 	tx.Outcomes = r.outcomes()
 	if bits&2 != 0 {
 		tx.Message = r.header()
+		tx.Message.Parts = r.parts()
 	}
 	for range r.count() {
 		c.notes = append(c.notes, r.note())
@@ -224,6 +225,20 @@ func (r *caseReader) header() *mail.Message {
 	return m
 }
 
+func (r *caseReader) parts() []mail.Part {
+	var list []mail.Part
+	for range r.count() {
+		bits := r.octet()
+		p := mail.Part{Attached: bits&1 != 0, Type: r.text(), Encoding: r.text(), Name: r.text(), OtherNames: r.texts()}
+		if bits&2 != 0 {
+			p.Text = "x"
+		}
+		p.End = int(r.uvarint() & math.MaxInt32)
+		list = append(list, p)
+	}
+	return list
+}
+
 func (r *caseReader) note() note {
 	n := note{key: r.word64(), rcpt: int(r.uvarint()), result: tri(r.octet()), over: r.octet()&1 != 0, steps: int(r.uvarint()), failed: r.texts()}
 	if n.result > unknown || n.steps < 0 || n.steps > mailBudget {
@@ -246,6 +261,10 @@ func (r *caseReader) verdicts(rcpts []mail.Address) []mail.Verdict {
 		v.Class, v.Rule, v.RuleID, v.Redirect = r.text(), r.text(), r.text(), r.address()
 		v.Score, v.Limit = r.float(), r.float()
 		v.Keep = time.Duration(r.varint())
+		v.Original = time.Duration(r.varint())
+		for range r.count() {
+			v.Strip = append(v.Strip, int(r.uvarint()&math.MaxInt32))
+		}
 		v.Unknown, v.Observed = r.texts(), r.texts()
 		for range r.count() {
 			v.Copies = append(v.Copies, r.address())
