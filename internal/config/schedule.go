@@ -98,10 +98,16 @@ func (z Schedule) String() string {
 	for _, d := range z.Days {
 		words = append(words, dayNames[d])
 	}
+	return strings.Join(append(words, z.Clock()...), " ")
+}
+
+// Clock gives the times of the day as 08:30.
+func (z Schedule) Clock() []string {
+	list := make([]string, 0, len(z.Times))
 	for _, m := range z.Times {
-		words = append(words, fmt.Sprintf("%02d:%02d", m/60, m%60))
+		list = append(list, fmt.Sprintf("%02d:%02d", m/60, m%60))
 	}
-	return strings.Join(words, " ")
+	return list
 }
 
 // IsZero reports whether it says nothing.

@@ -90,6 +90,7 @@ var pageTexts = []Entry{
 	{"mail.confirmed", "（このドメインから送られたことを確認しました）", "(confirmed to come from this domain)"},
 	{"mail.unconfirmed", "（本物かどうか確認できていません）", "(not confirmed to be genuine)"},
 	{"mail.disguised", "差出人の名前が「{name}」と、別のアドレスのように書かれています。実際のアドレスは {address} です。", "The sender's name is written like another address: “{name}”. The real address is {address}."},
+	{"mail.until.admin", "{day}に自動的に削除されます。それまでは、受信の操作ができます。", "It is deleted on {day}. Until then it can be released."},
 	{"mail.until", "{day}に自動的に削除されます。それまでは何もしなくてかまいません。", "It is deleted on {day}. Until then you need not do anything."},
 	{"mail.why", "隔離した理由", "Why it is held"},
 	{"mail.without", "次のいずれか一つがなければ、隔離されずに届いていました。", "Without any one of these it would have been delivered:"},

@@ -28,8 +28,9 @@ var adminTexts = []Entry{
 	{"questions.reviews.none", "未確認の申し出はありません。", "There are none."},
 	{"questions.more", "このほかにもあります。表示されているものに回答すると、続きが表示されます。", "There are more. They are shown when those above are answered."},
 	{"questions.danger", "危険な分類のメールです。受信できるのは管理者だけです。本文と添付ファイルの情報を確かめてから、ご判断ください。", "This mail is of a dangerous class: only an administrator can release it. Look at its text and attachments first."},
-	{"overview.questions", "利用者からの依頼が{asks}件、差出人からの申し出が{reviews}件あります。", "{asks} asked by people here, {reviews} by senders whose mail was refused."},
-	{"overview.questions.more", "利用者からの依頼が{asks}件以上、差出人からの申し出が{reviews}件以上あります。", "At least {asks} asked by people here, at least {reviews} by senders whose mail was refused."},
+	{"overview.questions", "利用者からの依頼が{asks}、差出人からの申し出が{reviews}あります。", "Waiting for an answer: {asks} asked by people here, {reviews} by senders whose mail was refused."},
+	{"overview.number", "{n}件", "{n}"},
+	{"overview.number.more", "{n}件以上", "at least {n}"},
 	{"overview.usage.all", "全体", "In all"},
 
 	{"act.release.adminhelp", "届いたときのままの内容で、宛先の全員にお届けします。しばらくの間は取り消せます。", "It is delivered to all recipients just as it came. You can undo this for a short while."},

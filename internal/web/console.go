@@ -26,9 +26,9 @@ type overviewPage struct {
 	Listen []string
 	Since  string
 	Usage  []shownUsage
-	// Asks and Reviews are how many questions wait for an administrator; More says that there are more. -1: not known.
-	Asks, Reviews int
-	More          bool
+	// Asks and Reviews are how many questions wait for an administrator, or how many at least. -1: not known.
+	Asks, Reviews         int
+	MoreAsks, MoreReviews bool
 }
 
 // overview shows the state of the server; without a session, the ways to sign in.
@@ -44,7 +44,7 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request, n session.Sessio
 		Usage: st.usage(), Asks: -1, Reviews: -1,
 	}
 	if q, err := s.openQuestions(r, n); err == nil {
-		p.Asks, p.Reviews, p.More = len(q.Asks), len(q.Reviews), q.MoreAsks || q.MoreReviews
+		p.Asks, p.Reviews, p.MoreAsks, p.MoreReviews = len(q.Asks), len(q.Reviews), q.MoreAsks, q.MoreReviews
 	}
 	s.page(w, r, n, http.StatusOK, "overview", p)
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"sekimori/internal/config"
 	"sekimori/internal/mail"
@@ -34,8 +35,9 @@ var settingActs = []string{
 
 // settingsPage says what is chosen now. Nothing on it is preselected: the links of a digest lead here, and machines follow them.
 type settingsPage struct {
-	Schedule string // the kind; "" when the person chose none
-	Times    string // as chosen, with its times
+	Schedule string         // the kind; "" when the person chose none
+	Days     []time.Weekday // of a weekly one
+	Times    string         // of the day, as 08:00 16:00
 	Lang     text.Lang
 	Acts     []string
 }
@@ -55,7 +57,7 @@ func (s *Site) settings(w http.ResponseWriter, r *http.Request, n session.Sessio
 	if len(got) == 1 {
 		p.Lang, p.Schedule = got[0].Lang, got[0].Schedule.Kind
 		if !got[0].Schedule.IsZero() {
-			p.Times = strings.TrimSpace(strings.TrimPrefix(got[0].Schedule.String(), p.Schedule))
+			p.Days, p.Times = got[0].Schedule.Days, strings.Join(got[0].Schedule.Clock(), " ")
 		}
 	}
 	s.page(w, r, n, http.StatusOK, "settings", p)

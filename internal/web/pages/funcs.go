@@ -27,7 +27,7 @@ func (l words) funcs() template.FuncMap {
 		"explain": l.explain, "without": l.without, "report": l.report, "reveal": reveal, "asset": assetURL, "link": link, "get": get, "left": left,
 		"path": url.PathEscape, "join": strings.Join, "counts": counts, "stateWord": l.state, "actWord": l.act, "roleWord": l.role, "addresses": addresses,
 		"starts": strings.HasPrefix, "soon": soon, "who": l.who, "momentOr": l.momentOr, "total": total, "decided": decided, "revealLong": revealLong, "plus": plus, "with2": within,
-		"isZero": time.Time.IsZero,
+		"isZero": time.Time.IsZero, "weekdays": l.weekdays,
 	}
 }
 
@@ -101,6 +101,15 @@ func decided(i quarantine.Item, mine []mail.Address) *quarantine.RcptState {
 		}
 	}
 	return nil
+}
+
+// weekdays names days of the week.
+func (l words) weekdays(days []time.Weekday) string {
+	list := make([]string, 0, len(days))
+	for _, d := range days {
+		list = append(list, text.Fill("weekday."+d.String(), l.lang))
+	}
+	return strings.Join(list, text.Fill("settings.weekly.sep", l.lang))
 }
 
 func plus(more bool) string {

@@ -75,6 +75,7 @@ type (
 	}
 	settingsBody struct {
 		Schedule, Times string
+		Days            []time.Weekday
 		Lang            text.Lang
 		Acts            []string
 	}
@@ -102,8 +103,8 @@ type (
 		Since        string
 		Usage        []usageBody
 
-		Asks, Reviews int
-		More          bool
+		Asks, Reviews         int
+		MoreAsks, MoreReviews bool
 	}
 )
 
@@ -177,7 +178,7 @@ func bodies() map[string][]any {
 		"sign-in":  {waysBody{SSO: "/admin/sso", Password: true, Failed: true}, waysBody{SSO: "/admin/sso", Password: true, Away: true}},
 		"say":      {sayBody{Title: "web.error", Key: "web.error.expired", Alarm: true, Way: true}, sayBody{Title: "web.error", Key: "web.error.state.deleted", Alarm: true, Who: "sato@example.co.jp", When: now}},
 		"allowed":  {allowedBody{}, allowedBody{[]reputation.Allow{{ID: "a1", Domain: "example.org", Expires: now}, {ID: "a2", Address: "x@y.test", Host: "y.test", Expires: now}, {ID: "a3", Address: "z@y.test", SPF: "y.test", Expires: now}}}},
-		"settings": {settingsBody{}, settingsBody{Schedule: "weekly", Times: "mon 08:00", Lang: "ja", Acts: []string{"when:daily", "when:", "lang:en", "lang:"}}, settingsBody{Schedule: "off"}},
+		"settings": {settingsBody{}, settingsBody{Schedule: "weekly", Days: []time.Weekday{time.Monday, time.Thursday}, Times: "08:00", Lang: "ja", Acts: []string{"when:daily", "when:", "lang:en", "lang:"}}, settingsBody{Schedule: "off"}},
 		"search":   {listBody{Items: items(), Query: url.Values{"all": {"1"}}, Next: "1.m2"}, listBody{Partial: "down"}},
 		"questions": {
 			questionsBody{Asks: []questionBody{{Item: items()[2], Asked: asked, Offers: []string{"release", "delete", "answer"}, Danger: true}, {Item: items()[0], Asked: asked[:1]}}, Reviews: []questionBody{{Item: refused, Offers: []string{"release"}}}, MoreAsks: true, MoreReviews: true},
@@ -190,7 +191,7 @@ func bodies() map[string][]any {
 		}, acts.Plan{Query: acts.BulkQuery{Act: "delete"}}},
 		"held":     {mailBody{Item: items()[1], View: view(), FrameURL: "/admin/mails/m2/frame", Offers: []string{"release", "delete", "spam", "answer"}, Asked: asked}, mailBody{Item: refused}, mailBody{Item: items()[2], Offers: []string{"release", "ask"}}},
 		"audit":    {auditBody{Entries: []audit.Entry{{Time: now, Actor: "hanako", Role: "admin", Act: "release", IDs: []string{"m1"}, Rcpts: []string{"t@example.jp"}, Peer: netip.MustParseAddr("192.0.2.1"), Via: "web", Detail: "<x>"}}, Next: "n"}, auditBody{}},
-		"overview": {overviewBody{Status: hostBody{"mx.test", "1"}, Report: healthBody{"ready", []string{"geoip: <off>"}}, Held: -1}, overviewBody{Report: healthBody{Status: "spool full"}, Held: 4, Asks: 50, Reviews: 2, More: true, Usage: []usageBody{{"", 1e9, 2e9, 50, "status.usage.ok"}, {"example.jp", 85e6, 1e8, 85, "status.usage.near"}, {"example.com", 1e8, 1e8, 100, "status.usage.full"}}}, overviewBody{Report: healthBody{Status: "ready"}, Asks: -1}},
+		"overview": {overviewBody{Status: hostBody{"mx.test", "1"}, Report: healthBody{"ready", []string{"geoip: <off>"}}, Held: -1}, overviewBody{Report: healthBody{Status: "spool full"}, Held: 4, Asks: 50, Reviews: 2, MoreAsks: true, Usage: []usageBody{{"", 1e9, 2e9, 50, "status.usage.ok"}, {"example.jp", 85e6, 1e8, 85, "status.usage.near"}, {"example.com", 1e8, 1e8, 100, "status.usage.full"}}}, overviewBody{Report: healthBody{Status: "ready"}, Asks: -1}},
 	}
 }
 
@@ -239,6 +240,38 @@ func TestEveryPage(t *testing.T) {
 					inspect(t, name+" "+string(lang)+" "+role, b.String(), lang)
 				}
 			}
+		}
+	}
+}
+
+// TestWordsOfPages: what is said, and to whom.
+func TestWordsOfPages(t *testing.T) {
+	set, err := New(time.FixedZone("JST", 9*3600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := bodies()
+	for _, c := range []struct {
+		page       string
+		n          int
+		lang       text.Lang
+		has, lacks string
+	}{
+		{"settings", 1, text.Ja, "毎週月曜日・木曜日 <bdi>08:00</bdi>", "mon"},
+		{"settings", 1, text.En, "every week on Monday, Thursday <bdi>08:00</bdi>", ">mon"},
+		{"overview", 1, text.Ja, "利用者からの依頼が50件以上、差出人からの申し出が2件あります。", "2件以上"},
+		{"overview", 1, text.En, "at least 50 asked by people here, 2 by senders", "at least 2"},
+		{"mail", 0, text.Ja, "それまでは何もしなくてかまいません。", "受信の操作"},
+		{"held", 0, text.Ja, "それまでは、受信の操作ができます。", "何もしなくて"},
+		{"held", 0, text.En, "Until then it can be released.", "need not do anything"},
+	} {
+		var b bytes.Buffer
+		if err := set.Render(&b, c.page, frame(c.lang, c.page, roleOf(c.page)), all[c.page][c.n]); err != nil {
+			t.Fatal(err)
+		}
+		_, main, _ := strings.Cut(b.String(), "<h1>")
+		if !strings.Contains(main, c.has) || strings.Contains(main, c.lacks) {
+			t.Errorf("%s %s: %q is missing or %q is there:\n%s", c.page, c.lang, c.has, c.lacks, main)
 		}
 	}
 }
