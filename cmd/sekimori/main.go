@@ -31,6 +31,7 @@ type cli struct {
 	Check      checkCmd      `cmd:"" help:"Check the configuration and the rules, and say what is degraded."`
 	Scan       scanCmd       `cmd:"" help:"Judge one message from a file and say why, in words."`
 	Trace      traceCmd      `cmd:"" help:"Tell what happened to a mail: by sender, recipient, subject, Message-ID, id or client."`
+	Explain    explainCmd    `cmd:"" help:"Say in sentences why a mail was treated as it was, and what would let the next one through."`
 	Learn      learnCmd      `cmd:"" help:"Teach the Bayesian check from files and directories."`
 	Bayes      bayesCmd      `cmd:"" help:"What the Bayesian check has learned."`
 	Quarantine quarantineCmd `cmd:"" help:"List, show, release and delete held mail."`

@@ -46,6 +46,7 @@ var reportTexts = []Entry{
 	{"without.unasked", "このルールで判定が決まったため、あとに続くルールは調べていません。", "As that rule decided, the ones after it were not asked."},
 	{"without.unfinished", "判定を変える組み合わせは、数が多いため調べきれませんでした。", "What would have changed the verdict was not found within the bound of the search."},
 
+	{"explain.changed", "このメールを判定したあとでルールが変更されているため、現在のルールでの判定とは異なる場合があります。", "The rules have changed since this mail was judged; those of now may say otherwise."},
 	{"suggest.describe", "{who} から送られたことを確認できたメールです。", "It was confirmed to be from {who}."},
 	{"suggest.head", "今後、この差出人からのメールを届けてよい場合は、次のルールを {file} に追加してください。差出人を確認できたメールだけが対象で、同じ差出人を名乗るだけのメールは通りません。", "If mail of this sender is to be delivered from now on, add this rule to {file}. It holds only for mail that is confirmed to be of this sender, not for what only says so."},
 	{"suggest.wide.accept", "この差出人からのメールは、有害なプログラムの検査を除き、以後のルールの対象になりません。", "Mail of this sender is then not judged by any other rule, but for malware."},
