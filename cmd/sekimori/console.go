@@ -20,6 +20,10 @@ func (s *server) openSite(status *web.Status) (*web.Site, error) {
 	if err != nil {
 		return nil, err
 	}
+	directory, err := s.openDirectory()
+	if err != nil {
+		return nil, err
+	}
 	logins := login.New(func() string { return s.cfg().Users() }, nil, s.log)
 	o := web.Options{
 		Config: s.cfg, Links: s.digests.links, Quarantine: s.keeper, Acts: s.acts, Audit: s.actsLog, Status: status, Log: s.log,
@@ -39,6 +43,9 @@ func (s *server) openSite(status *web.Status) (*web.Site, error) {
 	}
 	if sso != nil { // an interface that holds a nil pointer is not nil
 		o.SSO, logins.SSO = sso, sso
+	}
+	if directory != nil {
+		logins.Directory, logins.Pause = directory, login.RefusalPause
 	}
 	site, err := web.NewSite(o)
 	if err != nil {

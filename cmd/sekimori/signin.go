@@ -3,6 +3,7 @@ package main
 import (
 	"time"
 
+	"sekimori/internal/recipients"
 	"sekimori/internal/web/login"
 )
 
@@ -19,4 +20,12 @@ func (s *server) openSSO() (*login.SSO, error) {
 		sso.Away()
 	}
 	return sso, err
+}
+
+// openDirectory makes the sign-in with a directory where it is configured. The server starts without the directory.
+func (s *server) openDirectory() (*login.LDAP, error) {
+	if !s.cfg().Console.LDAP.Enabled() {
+		return nil, nil
+	}
+	return login.NewLDAP(login.LDAPOptions{Config: s.cfg, Deps: recipients.Deps{Log: s.log, Now: time.Now}})
 }

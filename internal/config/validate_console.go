@@ -14,10 +14,12 @@ type Console struct {
 	SessionIdle     Duration `toml:"session_idle"`     // default 30m
 	SessionLifetime Duration `toml:"session_lifetime"` // default 12h
 	OIDC            OIDC     `toml:"oidc"`
+
+	LDAP ConsoleLDAP `toml:"ldap"`
 }
 
 func defaultConsole() Console {
-	return Console{SessionIdle: Duration(30 * time.Minute), SessionLifetime: Duration(12 * time.Hour), OIDC: defaultOIDC()}
+	return Console{SessionIdle: Duration(30 * time.Minute), SessionLifetime: Duration(12 * time.Hour), OIDC: defaultOIDC(), LDAP: defaultConsoleLDAP()}
 }
 
 // Users is the file of the administrators with passwords. It need not be there.
@@ -38,6 +40,7 @@ func (v *validator) console() {
 		v.fail("console.session_lifetime", "must be from console.session_idle to 30d")
 	}
 	v.oidc()
+	v.consoleLDAP()
 	if u, err := url.Parse(v.cfg.HTTP.PublicURL); err == nil && u.Scheme == "http" && u.Hostname() != "localhost" {
 		if a, err := netip.ParseAddr(u.Hostname()); err != nil || !a.IsLoopback() {
 			v.warn("http.public_url", "passwords and held mail cross the network in clear text, and cookies are not protected: use https://")

@@ -191,6 +191,21 @@ func (c *ldapConn) end() {
 
 // open connects, encrypts, binds and reads the root DSE within connect_timeout.
 func (s *ldapServers) open(ctx context.Context, rawURL string) (*ldapConn, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.ConnectTimeout.D())
+	defer cancel()
+	c, err := s.dial(ctx, rawURL)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.prepare(ctx, c); err != nil {
+		c.end()
+		return nil, err
+	}
+	return c, nil
+}
+
+// dial connects and encrypts. Nobody is bound to the connection yet.
+func (s *ldapServers) dial(ctx context.Context, rawURL string) (*ldapConn, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return nil, err
@@ -199,8 +214,6 @@ func (s *ldapServers) open(ctx context.Context, rawURL string) (*ldapConn, error
 	if port == "" {
 		port = map[string]string{"ldap": "389", "ldaps": "636"}[u.Scheme]
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.ConnectTimeout.D())
-	defer cancel()
 	raw, err := s.deps.Dial(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
 		return nil, away{err}
@@ -221,19 +234,16 @@ func (s *ldapServers) open(ctx context.Context, rawURL string) (*ldapConn, error
 		c.Conn = ldap.NewConn(raw, false)
 	}
 	c.Start()
-	if err := s.prepare(ctx, c, t, u.Scheme == "ldap" && s.cfg.StartTLS); err != nil {
-		c.end()
-		return nil, err
+	if u.Scheme == "ldap" && s.cfg.StartTLS {
+		if err := c.do(ctx, func() error { return c.StartTLS(t) }); err != nil {
+			c.end()
+			return nil, fmt.Errorf("STARTTLS: %w", err)
+		}
 	}
 	return c, nil
 }
 
-func (s *ldapServers) prepare(ctx context.Context, c *ldapConn, t *tls.Config, startTLS bool) error {
-	if startTLS {
-		if err := c.do(ctx, func() error { return c.StartTLS(t) }); err != nil {
-			return fmt.Errorf("STARTTLS: %w", err)
-		}
-	}
+func (s *ldapServers) prepare(ctx context.Context, c *ldapConn) error {
 	if s.cfg.BindDN != "" {
 		err := c.do(ctx, func() error { return c.Bind(s.cfg.BindDN, string(s.cfg.Password)) })
 		if err != nil {

@@ -89,6 +89,10 @@ var siteTexts = []Entry{
 		"web.sso.noperson", "ログインされたアカウントのメールアドレスは、当システムの利用者のものではないため、一覧を表示できません。管理者にご相談ください。",
 		"The mail address of the account that you signed in with belongs to nobody here, so there is no list to show. Please ask the administrator.",
 	},
+	{
+		"web.error.directory", "社内のディレクトリが応答していないため、ログインできませんでした。名前やパスワードに誤りがあったわけではありません。しばらくしてからもう一度お試しいただくか、ほかの方法でログインしてください。",
+		"The directory that knows the passwords does not answer, so you could not be signed in. Nothing was wrong with your name or password. Please try again shortly, or sign in another way.",
+	},
 	{"web.error.locked", "ログインの失敗が続いたため、しばらく受け付けません。時間をおいて、もう一度お試しください。", "Too many attempts to sign in have failed. Please wait a while and try again."},
 	{"web.error.rate", "短い時間に操作が多すぎるため、受け付けませんでした。しばらくしてから、もう一度お試しください。", "Too many requests in a short time. Please try again later."},
 }

@@ -63,6 +63,8 @@ func (everybody) Login(context.Context, string, string) (login.Account, error) {
 	return login.Account{}, login.ErrRefused
 }
 
+func (everybody) Still(context.Context, string, string, time.Time) bool { return true }
+
 type clock struct {
 	mu sync.Mutex
 	t  time.Time

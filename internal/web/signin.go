@@ -25,6 +25,8 @@ type Logins interface {
 type Tries interface {
 	Try(ctx context.Context, name string, from netip.Addr) (time.Duration, error)
 	Succeeded(ctx context.Context, name string, from netip.Addr) error
+	// Spare takes a charge back: the password was not looked at.
+	Spare(ctx context.Context, name string, from netip.Addr) error
 }
 
 // waysPage is what a page offers to those who are not signed in. Persons are never asked for a password.
@@ -62,8 +64,11 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request, n session.Session)
 	account, err := s.o.Logins.Password(r.Context(), name, password)
 	switch {
 	case errors.Is(err, login.ErrRefused):
-		s.o.Log.Warn("a sign-in failed", "name", name, "client", from.String())
+		s.o.Log.Warn("a sign-in failed", "name", name, "client", from.String(), "why", err)
 		s.signInFailed(w, r, n)
+		return
+	case errors.Is(err, login.ErrDirectory):
+		s.directoryAway(w, r, n, name, err)
 		return
 	case err != nil:
 		s.failed(w, r, n, err)
@@ -80,6 +85,15 @@ func (s *Site) signInFailed(w http.ResponseWriter, r *http.Request, n session.Se
 	page := s.ways(true)
 	page.Failed = true
 	s.page(w, r, n, http.StatusUnauthorized, "sign-in", page)
+}
+
+// directoryAway says that it is not for the password that nobody came in. What the directory said is logged, and not shown.
+func (s *Site) directoryAway(w http.ResponseWriter, r *http.Request, n session.Session, name string, why error) {
+	s.o.Log.Error("a password cannot be looked at", "name", name, "client", s.client(r).String(), "err", why)
+	if err := s.o.Tries.Spare(context.WithoutCancel(r.Context()), name, s.client(r)); err != nil {
+		s.o.Log.Warn("a sign-in that could not be tried counts as a failed one", "err", err)
+	}
+	s.say(w, r, n, http.StatusServiceUnavailable, "web.error.directory")
 }
 
 // welcome begins the session of an account, after it was written down.

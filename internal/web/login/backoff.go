@@ -98,6 +98,25 @@ func (b Backoff) Try(ctx context.Context, name string, from netip.Addr) (time.Du
 	return most, nil
 }
 
+// spareLua takes back the charge of a try that could not be made. KEYS: tries.
+const spareLua = `
+if tonumber(redis.call('HGET', KEYS[1], 'n') or '0') > 0 then
+  redis.call('HINCRBY', KEYS[1], 'n', -1)
+  redis.call('HDEL', KEYS[1], 'till')
+end
+return 0`
+
+// Spare takes back what Try charged, because the directory could not be asked: that was nobody's wrong password.
+func (b Backoff) Spare(ctx context.Context, name string, from netip.Addr) error {
+	network := Network(from)
+	for _, key := range []string{tryKey("same", name+"\x00"+network), tryKey("network", network), tryKey("name", name)} {
+		if err := store.NewScript(spareLua).Run(ctx, b.Client, []string{key}).Err(); err != nil {
+			return fmt.Errorf("login: %w", err)
+		}
+	}
+	return nil
+}
+
 // Succeeded forgets the failures of a name from a network. Those of the network stay: one good password is no licence to guess others.
 func (b Backoff) Succeeded(ctx context.Context, name string, from netip.Addr) error {
 	network := Network(from)
