@@ -56,7 +56,8 @@ func TestTakeOnRedis(t *testing.T) {
 	}
 	c := &clock{t: time.Now()} // Redis expires keys by its own clock
 	r := NewRates(s.Client(), c.now)
-	limits := []Limit{{"a", 7, time.Minute}, {"b", 100_000, time.Minute}}
+	// A charge of the second is worth 36 s: less would expire between two charges on a busy machine.
+	limits := []Limit{{"a", 7, time.Minute}, {"b", 100_000, 1000 * time.Hour}}
 	for i := 1; i <= 7; i++ {
 		got := take(t, r, limits...)
 		if got[0].Exceeded || got[0].Used != i || got[1].Exceeded || got[1].Used != i {
