@@ -52,13 +52,15 @@ type RuleInfo struct {
 	ID      string
 	Place   string // file:line
 	Builtin bool
+	// Describe is its text for people, by language; not to be changed.
+	Describe map[string]string
 }
 
 // Rules returns all rules in force, in the order in which they are read.
 func (p *Policy) Rules() []RuleInfo {
 	list := make([]RuleInfo, 0, len(p.rules))
 	for _, r := range p.rules {
-		list = append(list, RuleInfo{ID: r.id, Place: r.place(), Builtin: strings.HasPrefix(r.f.path, "defaults/")})
+		list = append(list, RuleInfo{ID: r.id, Place: r.place(), Builtin: strings.HasPrefix(r.f.path, "defaults/"), Describe: r.describe})
 	}
 	return list
 }

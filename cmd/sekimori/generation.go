@@ -48,6 +48,7 @@ func (s *server) judge() *judge { return s.present.Load().judge }
 func (s *server) newGeneration(ctx context.Context, cfg *config.Config) (*generation, error) {
 	g := &generation{cfg: cfg, warn: &scopedWarnings{w: s.warn, own: map[string]string{}}}
 	o := judgeOptions{log: s.log, store: s.store, observe: s.metrics.Outcome, warn: g.warn.set, lasting: s.warn.set, facts: s.stories.facts}
+	o.judged = s.tally.Judged
 	o.member = func(group, a mail.Address) (bool, error) {
 		if g.rcpts == nil {
 			return false, errNoDirectory

@@ -45,6 +45,7 @@ type judgeOptions struct {
 	member  func(group, a mail.Address) (bool, error)
 	groups  func(a mail.Address) ([]string, error)
 	facts   func(*rules.Policy, *rules.Case, []mail.Verdict) // nil: what the rules see is not kept
+	judged  func([]mail.Verdict)                             // is told of every verdict; nil: nobody is
 	dry     bool                                             // count rate limits in a store of its own
 }
 
@@ -161,7 +162,7 @@ func newJudge(ctx context.Context, cfg *config.Config, o judgeOptions) (*judge, 
 		}
 	}
 	j.gate = gate.New(gate.Options{
-		Keep:   o.facts,
+		Keep: o.facts, Judged: o.judged,
 		Groups: o.groups, Chain: j.chain, Policy: j.policy, Degraded: degraded, Observe: cfg.Policy.Mode == "observe", Now: func() time.Time {
 			return time.Now().In(cfg.Digest.Location()) // rules speak of the hour on people's clocks
 		},

@@ -37,8 +37,9 @@ func (s *server) openSpool() error {
 
 // recorder writes into the ledger what the quarantine holds.
 type recorder struct {
-	l       *ledger.Ledger
-	stories *stories
+	l        *ledger.Ledger
+	stories  *stories
+	released func(id string) // is told of each recipient to whom a mail is released; does not block
 }
 
 // Held implements quarantine.Recorder.
@@ -55,6 +56,9 @@ func (r recorder) Ended(e quarantine.End) error {
 	state, detail := heldEnd(e.State, e.By)
 	if r.l.IsOpen(e.ID, e.Rcpt) { // it may be told more than once
 		r.stories.ended(e)
+		if e.State == quarantine.StateReleased {
+			r.released(e.ID)
+		}
 	}
 	return r.l.End(e.ID, ledger.Ending{Rcpt: e.Rcpt, State: state, Detail: detail})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -15,7 +16,8 @@ import (
 type rulesTestCmd struct {
 	Dir      string `arg:"" optional:"" type:"existingdir" help:"Directory of rule files; default: rules_dir of the configuration."`
 	Only     string `placeholder:"TEXT" help:"Run only tests whose rule, name or place has this text in it."`
-	Coverage bool   `help:"Say which rules no test makes hit."`
+	Coverage bool   `help:"Say which rules no test makes hit, and which no mail of the last days touched."`
+	Days     int    `default:"14" help:"How many days of mail --coverage looks at, at most 44."`
 	Verbose  bool   `short:"v" help:"List every test, not only those that fail."`
 	JSON     bool   `help:"Print JSON."`
 }
@@ -49,7 +51,9 @@ type testOutcome struct {
 // testCoverage are the rules by what tests do with them.
 type testCoverage struct {
 	Rules    int      `json:"rules"`
-	Hit      int      `json:"hit"`       // some test makes it hit
+	Hit      int      `json:"hit"`     // some test makes it hit
+	NoMail   []string `json:"no_mail"` // no mail of the last days touched it; null: what was counted cannot be read
+	Days     int      `json:"days"`
 	Untried  []string `json:"untried"`   // no test speaks of it, and no mail of a test makes it hit
 	NeverHit []string `json:"never_hit"` // tests speak of it, and none makes it hit
 }
@@ -84,6 +88,9 @@ func (c rulesTestCmd) Run(a *app) error {
 	r.OK = r.Failed == 0
 	if c.Coverage {
 		r.Coverage = coverage(policy, outcomes)
+		if err := r.Coverage.mails(a, cfg, policy, c.Days); err != nil {
+			return err
+		}
 	}
 	if c.JSON {
 		err = a.json(r)
@@ -183,7 +190,31 @@ func (r testReport) tell(a *app, all bool) {
 		for _, id := range c.NeverHit {
 			fmt.Fprintln(a.out, "no test hits:  "+id)
 		}
+		for _, id := range c.NoMail {
+			fmt.Fprintf(a.out, "no mail in %d days:  %s\n", c.Days, id)
+		}
 	}
+}
+
+// mails adds which rules no mail touched.
+func (c *testCoverage) mails(a *app, cfg *config.Config, policy *rules.Policy, days int) error {
+	c.Days = days
+	counts, err := a.counted(cfg, days)
+	var wrong failure
+	if errors.As(err, &wrong) {
+		return err
+	}
+	if err != nil {
+		fmt.Fprintln(a.err, "warning:", err)
+		return nil
+	}
+	c.NoMail = []string{}
+	for _, r := range policy.Rules() {
+		if n := counts[r.ID]; n.Hits+n.Observed == 0 {
+			c.NoMail = append(c.NoMail, r.ID+" ("+r.Place+")")
+		}
+	}
+	return nil
 }
 
 // coverage says which rules the tests touch.

@@ -53,7 +53,8 @@ type server struct {
 	agreement agreement  // of the hosts about them
 	fence     *fence     // what the process restricted itself to
 	past      *pastWriter
-	stories   *stories // nil: no history is kept
+	stories   *stories          // nil: no history is kept
+	tally     *reputation.Tally // of symbols and rules, by day
 
 	metrics *metrics.Registry
 	warn    *warnings
@@ -129,6 +130,7 @@ func (s *server) open(ctx context.Context) error {
 		return err
 	}
 	s.openHistory()
+	s.tally = reputation.NewTally(s.store.Client(), time.Now)
 	gen, err := s.firstGeneration(ctx, cfg)
 	if err != nil {
 		return err
@@ -180,7 +182,7 @@ func (s *server) openDelivery() error {
 	s.keeper, err = quarantine.New(keeping(quarantine.Options{
 		Store: s.store, Spool: s.spool, Deliverer: releaser{s.relay}, Node: cfg.Hostname,
 		Route: s.relay.Route, Warn: s.warn.set, Log: s.log,
-		Recorder: recorder{s.ledger, s.stories}, Mark: s.releaseMark, Announcer: s.openPeople(),
+		Recorder: recorder{s.ledger, s.stories, s.countRelease}, Mark: s.releaseMark, Announcer: s.openPeople(),
 	}, cfg))
 	if err == nil {
 		s.openActs()
@@ -231,6 +233,7 @@ func (s *server) serve(ctx, work context.Context) error {
 	s.background.Go(func() { allows.Run(work) })
 	s.background.Go(func() { s.past.run(work) })
 	s.background.Go(func() { s.stories.run(work) })
+	s.background.Go(func() { s.tally.Run(work) })
 	s.background.Go(func() { s.watchAsks(work) })
 	s.background.Go(func() { s.runDigests(work) })
 	s.background.Go(func() { s.watchStore(work) })

@@ -24,6 +24,7 @@ type Gate struct {
 	keep     func(*rules.Policy, *rules.Case, []mail.Verdict)
 	groups   func(mail.Address) ([]string, error)
 	now      func() time.Time
+	judged   func([]mail.Verdict)
 }
 
 // Options are what a Gate is made of.
@@ -38,11 +39,14 @@ type Options struct {
 	// Keep is told what the rules saw and said, before [degraded] applies: of every message, and of a recipient whom they refuse or put
 	// off. It must not keep what it is given. nil: nobody is told.
 	Keep func(*rules.Policy, *rules.Case, []mail.Verdict)
+	// Judged is told of the verdicts of every mail, and of a recipient that is deferred or refused before it. It does not block
+	// and keeps nothing. nil: nobody is told.
+	Judged func([]mail.Verdict)
 }
 
 // New returns a Gate.
 func New(o Options) *Gate {
-	return &Gate{chain: o.Chain, policy: o.Policy, degraded: o.Degraded, observe: o.Observe, groups: o.Groups, now: o.Now, keep: o.Keep}
+	return &Gate{chain: o.Chain, policy: o.Policy, degraded: o.Degraded, observe: o.Observe, groups: o.Groups, now: o.Now, keep: o.Keep, judged: o.Judged}
 }
 
 // Visit is one connection. Its methods are called by one goroutine, in the order of the dialogue.
@@ -170,7 +174,11 @@ func (j *Judging) Rcpt(ctx context.Context, rcpt mail.Address, mailboxes []mail.
 	g.person(&tx, rcpt)
 	j.last = rcptState{rcpt: rcpt, mailboxes: mailboxes, outcomes: outcomes}
 	v := g.judge(&tx, []mail.Address{rcpt})[0]
-	return g.degrade(v, &tx)
+	v = g.degrade(v, &tx)
+	if g.judged != nil && v.Action >= mail.Defer {
+		g.judged([]mail.Verdict{v})
+	}
+	return v
 }
 
 // Accept remembers a recipient that Rcpt was asked about last.
@@ -215,6 +223,9 @@ func (j *Judging) Conclude(ctx context.Context, msg *mail.Message) []mail.Verdic
 	verdicts := g.judge(&j.tx, j.tx.Rcpts)
 	for i := range verdicts {
 		verdicts[i] = g.degrade(verdicts[i], &j.tx)
+	}
+	if g.judged != nil {
+		g.judged(verdicts)
 	}
 	return verdicts
 }

@@ -24,4 +24,17 @@ var warningRuleTexts = []Entry{
 	},
 	{"status.rules.differs", "{version}（{since} から）。このサーバーとは異なります。", "{version}, since {since}; not the same as here"},
 	{"status.rules.silent", "{version}（{since} から）。しばらく応答がありません。", "{version}, since {since}; nothing has been heard of this host for a while"},
+
+	{"status.symbols", "シンボルとルールの一覧", "All symbols and rules"},
+	{"status.symbols.days", "件数を数えた日数", "Days that are counted"},
+	{"status.symbols.unknown", "件数は現在確認できません", "The counts cannot be read at the moment"},
+	{"status.symbols.name", "シンボル", "Symbol"},
+	{"status.symbols.meaning", "意味", "Meaning"},
+	{"status.symbols.score", "点数", "Score"},
+	{"status.symbols.default", "標準の点数", "Default"},
+	{"status.symbols.hits", "該当", "Hits"},
+	{"status.symbols.released", "受信させた件数", "Released"},
+	{"status.symbols.observed", "観察のみ", "Observed"},
+	{"status.symbols.rules", "ルール", "Rules"},
+	{"status.symbols.rule", "ルール", "Rule"},
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	_ "embed"
 	"fmt"
 	"html/template"
@@ -45,8 +46,9 @@ type Status struct {
 	Warnings func() []Warning // sorted
 	Off      func() []string  // checks that do not run, "NAME: why"
 	Backends func() []Backend
-	Usage    func() []Usage // of the quarantine; nil: not known
-	Rules    func() Rules   // nil: not known
+	Usage    func() []Usage                   // of the quarantine; nil: not known
+	Rules    func() Rules                     // nil: not known
+	Symbols  func(context.Context) SymbolPage // nil: there is no such page
 }
 
 // Rules are the sets of rules in force.
@@ -142,6 +144,7 @@ type shown struct {
 	Off                 []string
 	Hostname            string
 	OtherWords, Version string
+	Symbols             bool
 }
 
 type shownWarning struct{ Is, Do, Detail string }
@@ -151,20 +154,27 @@ type row struct{ Name, Value string }
 // T gives a text of the page in its language.
 func (p *shown) T(key string) string { return text.Fill("status."+key, p.Lang) }
 
-// Handler serves the status page at / and nothing else; every method but GET and HEAD is refused. The language is that of ?lang=ja|en,
+// Handler serves the status page at /, that of symbols at /symbols, and nothing else; every method but GET and HEAD is refused. The language is that of ?lang=ja|en,
 // else what the browser asks for.
 func (s *Status) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Type", "text/html; charset=utf-8")
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Cache-Control", "no-store")
-		h.Set("Vary", "Accept-Language")
+		statusHeader(w)
+		w.Header().Set("Vary", "Accept-Language")
 		_ = statusPage.Execute(w, s.show(langOf(r))) // the client has gone: nobody to tell
 	})
+	if s.Symbols != nil {
+		mux.HandleFunc("GET /symbols", s.symbols)
+	}
 	return mux
+}
+
+func statusHeader(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
 }
 
 // langOf chooses the language: the first of ours that Accept-Language names, whose order is the usual order of preference.
@@ -185,7 +195,7 @@ func langOf(r *http.Request) text.Lang {
 }
 
 func (s *Status) show(lang text.Lang) *shown {
-	p := &shown{Lang: lang, Other: text.Ja, Class: "ready", Off: s.Off(), Backends: s.Backends(), Hostname: s.Hostname, Version: s.Version}
+	p := &shown{Lang: lang, Other: text.Ja, Class: "ready", Off: s.Off(), Backends: s.Backends(), Hostname: s.Hostname, Version: s.Version, Symbols: s.Symbols != nil}
 	if lang == text.Ja {
 		p.Other = text.En
 	}
