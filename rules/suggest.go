@@ -48,10 +48,10 @@ func (p *Policy) Suggest(a *Ask) Suggestion {
 	}
 	s := Suggestion{File: suggestFile}
 	decided := p.byID(v.RuleID)
-	asks, vouched, who, none := authorAsks(&a.Proof)
+	asks, who, none := authorAsks(&a.Proof)
 	action, at := "allow", ""
 	if a.Early {
-		asks, vouched, who, none = envelopeAsks(a)
+		asks, who, none = envelopeAsks(a)
 		action = "accept"
 		switch {
 		case decided != nil && decided.at < mail.Mail:
@@ -65,6 +65,7 @@ func (p *Policy) Suggest(a *Ask) Suggestion {
 	if none != "" {
 		return Suggestion{None: none}
 	}
+	vouched := len(asks) - 1
 	if at == "" {
 		rcpt := strings.ToLower(v.Rcpt.String())
 		asks = append(asks, asked{"lower(rcpt.address) == " + quote(rcpt), []string{`"rcpt.address" = ` + quote(rcpt)}})
@@ -108,10 +109,10 @@ func (p *Policy) allowSuffices(v *mail.Verdict, r *rule) bool {
 	return !p.isFirm(r) && r.action <= mail.Hold && !r.discard && r.redirect.IsNull()
 }
 
-// authorAsks asks for the author and for what was confirmed of him; vouched is which of the asks, taken away, makes him anybody.
-func authorAsks(p *mail.Proof) (asks []asked, vouched int, who, none string) {
+// authorAsks asks for the author and for what was confirmed of him; the last of the asks, taken away, makes him anybody.
+func authorAsks(p *mail.Proof) (asks []asked, who, none string) {
 	if p.Author.IsNull() || p.Author.Domain == "" {
-		return nil, 0, "", "author"
+		return nil, "", "author"
 	}
 	domain, address := strings.ToLower(p.Author.Domain), strings.ToLower(p.Author.String())
 	one := []asked{
@@ -135,27 +136,27 @@ func authorAsks(p *mail.Proof) (asks []asked, vouched int, who, none string) {
 		host := strings.ToLower(p.Host)
 		asks, who = append(one, asked{"rdns.domain == " + quote(host), []string{`"rdns.domain" = ` + quote(host)}}, asked{`rdns.result == "pass"`, []string{`"rdns.result" = "pass"`}}), address
 	default:
-		return nil, 0, "", "unconfirmed"
+		return nil, "", "unconfirmed"
 	}
-	return asks, len(asks) - 1, who, ""
+	return asks, who, ""
 }
 
 // envelopeAsks is authorAsks before the message: for the sender of the envelope.
-func envelopeAsks(a *Ask) (asks []asked, vouched int, who, none string) {
+func envelopeAsks(a *Ask) (asks []asked, who, none string) {
 	address := strings.ToLower(a.From.String())
 	switch {
 	case a.From.IsNull():
-		return nil, 0, "", "author"
+		return nil, "", "author"
 	case a.Proof.SPF != "":
 		asks = []asked{{`spf.result == "pass"`, []string{`"spf.result" = "pass"`}}}
 	case a.Proof.Host != "":
 		host := strings.ToLower(a.Proof.Host)
 		asks = []asked{{"rdns.domain == " + quote(host), []string{`"rdns.domain" = ` + quote(host)}}, {`rdns.result == "pass"`, []string{`"rdns.result" = "pass"`}}}
 	default:
-		return nil, 0, "", "unconfirmed"
+		return nil, "", "unconfirmed"
 	}
 	asks = append([]asked{{"lower(from.address) == " + quote(address), []string{`"from.address" = ` + quote(address)}}}, asks...)
-	return asks, len(asks) - 1, address, ""
+	return asks, address, ""
 }
 
 // notVouched is what a test gives in place of what confirms the sender.

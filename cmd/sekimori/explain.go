@@ -60,7 +60,7 @@ func (c explainCmd) Run(a *app) error {
 		if i > 0 {
 			fmt.Fprintln(a.out)
 		}
-		r.Mails[i].print(a)
+		r.Mails[i].say(a)
 	}
 	if r.Changed {
 		fmt.Fprintln(a.out, text.Fill("explain.changed", e.lang))

@@ -24,8 +24,8 @@ type explained struct {
 	lines []string // of the suggestion
 }
 
-// print writes the explanation for people.
-func (x *explained) print(a *app) {
+// say writes the explanation for people.
+func (x *explained) say(a *app) {
 	for _, line := range slices.Concat(x.Lines(), x.lines) {
 		fmt.Fprintln(a.out, line)
 	}

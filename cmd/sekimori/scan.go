@@ -212,7 +212,7 @@ func (c scanCmd) print(a *app, e *explainer, s scanned) error {
 			fmt.Fprintln(a.out)
 		}
 		x := s.explain(e, v)
-		x.print(a)
+		x.say(a)
 	}
 	if len(results) == 1 {
 		_ = a.json(results[0])
