@@ -39,6 +39,8 @@ type house struct {
 	sessions *session.Store
 	keys     *link.Keys
 	log      *audit.Log
+	acts     *acts.Service
+	choices  *people.Store
 
 	mu sync.Mutex
 	n  int
@@ -85,7 +87,8 @@ func newHouse(t *testing.T) *house {
 	h.keeper, err = quarantine.New(quarantine.Options{Store: st, Spool: sp, Deliverer: h, Node: "mx1"})
 	fatal(err)
 	h.log = audit.New(audit.Options{Client: st.Client(), Now: time.Now, NewID: h.newID})
-	service := acts.New(acts.Options{
+	h.choices = people.NewStore(st.Client(), time.Now, nil)
+	h.acts = acts.New(acts.Options{
 		Keeper: h.keeper, Client: st.Client(), Audit: h.log, Allows: reputation.NewAllows(st.Client(), time.Now), Now: time.Now, NewID: h.newID,
 		Policy: func() acts.Policy {
 			return acts.Policy{Undo: time.Minute, AdminOnly: []string{"malware"}, AllowFor: 90 * 24 * time.Hour, Learn: "off", Hostname: "mx.test"}
@@ -97,7 +100,7 @@ func newHouse(t *testing.T) *house {
 	cfg := config.Default()
 	cfg.Quarantine.LinkOpens = "list"
 	site, err := NewSite(Options{
-		Config: func() *config.Config { return cfg }, Sessions: h.sessions, Links: h.keys, People: h, Quarantine: h.keeper, Acts: service, Audit: h.log, Logins: h,
+		Config: func() *config.Config { return cfg }, Sessions: h.sessions, Links: h.keys, People: h, Quarantine: h.keeper, Acts: h.acts, Audit: h.log, Logins: h, Choices: h.choices,
 		Limit: func(context.Context, string, config.Rate) (time.Duration, error) { return 0, nil },
 		Status: &Status{
 			Hostname: "mx.test", Version: "1", Listen: func() []string { return []string{"127.0.0.1:25"} }, Numbers: func() Numbers { return Numbers{Queued: 1, Held: 2} },
@@ -148,6 +151,16 @@ func (h *house) wantState(step, id string, want ...string) {
 	}
 }
 
+// waitState waits for what is done beside the page.
+func (h *house) waitState(step, id, want string) {
+	h.t.Helper()
+	for deadline := time.Now().Add(time.Minute); h.state(id) != want; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			h.t.Fatalf("%s: %s is %s, not %s", step, id, h.state(id), want)
+		}
+	}
+}
+
 // visitor is somebody at a browser.
 type visitor struct {
 	*drive.Tab
@@ -190,21 +203,30 @@ func (v *visitor) done() string {
 	return strings.TrimPrefix(v.Location(), v.h.srv.URL)
 }
 
-// Every act of a person: both languages on a desk and on a phone, each of which is once without scripts.
+// Every act of a person.
 func TestPersonInABrowser(t *testing.T) {
 	b := drive.Start(t, "")
 	h := newHouse(t)
-	for n, x := range []struct {
-		view     drive.View
-		noScript bool
-	}{{drive.Desk("ja"), false}, {drive.Phone("ja"), true}, {drive.Desk("en"), true}, {drive.Phone("en"), false}} {
-		x.view.NoScript = x.noScript
-		x.view.Name = fmt.Sprintf("%s-%s-noscript=%v", x.view.Name, x.view.Lang, x.noScript)
-		t.Run(x.view.Name, func(t *testing.T) {
+	for n, view := range views() {
+		t.Run(view.Name, func(t *testing.T) {
 			h.t = t
-			h.person(b, x.view, n+1)
+			h.person(b, view, n+1)
 		})
 	}
+}
+
+// views are both languages on a desk and on a phone, with scripts and without.
+func views() (all []drive.View) {
+	for _, lang := range []string{"ja", "en"} {
+		for _, view := range []drive.View{drive.Desk(lang), drive.Phone(lang)} {
+			for _, view.NoScript = range []bool{false, true} {
+				one := view
+				one.Name = fmt.Sprintf("%s-%s-noscript=%v", view.Name, lang, view.NoScript)
+				all = append(all, one)
+			}
+		}
+	}
+	return all
 }
 
 func (h *house) person(b *drive.Browser, view drive.View, n int) {
@@ -293,8 +315,8 @@ func (h *house) person(b *drive.Browser, view drive.View, n int) {
 	v.see("selected", "done.bulk.release")
 	v.Shot("flow-bulk")
 
-	v.Go(h.srv.URL + "/q/" + token[:len(token)-4] + "AAAA")
-	v.see("forged", "web.error.forged")
+	h.chooses(v, me)
+	h.brokenLinks(v, me, token)
 	v.Go(h.srv.URL + "/mail/" + fmt.Sprintf("p%dm0", n-1))
 	v.see("another person's", "web.error.notfound")
 	v.Go(h.srv.URL + "/")
@@ -306,6 +328,37 @@ func (h *house) person(b *drive.Browser, view drive.View, n int) {
 	if foreign := drive.Own(v.Requests(), h.srv.URL); len(foreign) > 0 {
 		h.t.Errorf("%s: asked for %v", v.name, foreign)
 	}
+}
+
+// chooses: when and in which language somebody is told.
+func (h *house) chooses(v *visitor, me string) {
+	h.t.Helper()
+	v.Go(h.srv.URL + "/settings")
+	v.see("settings", "settings.title", "settings.org")
+	v.choose("/settings", `"when:weekly"`)
+	v.see("settings", "settings.weekly.on", "08:00")
+	v.choose("/settings", `"lang:en"`)
+	v.see("settings", "settings.langname.en")
+	v.Shot("flow-settings")
+	got, err := h.choices.Get(h.t.Context(), []mail.Address{addr(me)})
+	if err != nil || got[0].Schedule.String() != "weekly mon 08:00" || got[0].Lang != text.En {
+		h.t.Errorf("%s: chosen is %+v, %v", v.name, got, err)
+	}
+}
+
+// brokenLinks lead to a page that says what is wrong, and on.
+func (h *house) brokenLinks(v *visitor, me, token string) {
+	h.t.Helper()
+	v.Go(h.srv.URL + "/q/" + token[:len(token)-4] + "AAAA")
+	v.see("forged", "web.error.forged")
+	long := time.Now().Add(-48 * time.Hour)
+	old, err := h.keys.Sign(h.t.Context(), link.Claim{Person: addr(me), Action: "show", Issued: long, Expires: long.Add(time.Hour)})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	v.Go(h.srv.URL + "/q/" + old)
+	v.see("expired", "web.error.expired")
+	v.Shot("flow-expired")
 }
 
 // staffTab is a browser with a session of the administrators' part.
@@ -325,19 +378,14 @@ func (h *house) staffTab(b *drive.Browser, view drive.View, role string) *visito
 func TestStaffInABrowser(t *testing.T) {
 	b := drive.Start(t, "")
 	h := newHouse(t)
-	for i, lang := range []string{"ja", "en"} {
-		view := drive.Desk(lang)
-		if i == 1 {
-			view = drive.Phone(lang)
-			view.NoScript = true
-		}
-		view.Name += "-" + lang
+	for i, view := range views() {
 		for k := range 4 {
 			h.hold(fmt.Sprintf("s%dm%d", i, k), "iso-2022-jp.eml", fmt.Sprintf("hanako%d@example.jp", i), "spam")
 		}
 		h.hold(fmt.Sprintf("s%dm9", i), "attachment-rfc2231.eml", fmt.Sprintf("hanako%d@example.jp", i), "malware")
 		h.administrator(b, view, i)
 		h.others(b, view, i)
+		h.answers(b, view, i)
 	}
 }
 
@@ -371,10 +419,34 @@ func (h *house) administrator(b *drive.Browser, view drive.View, i int) {
 	plan := drive.Eval[string](v.Tab, `document.querySelector("form[action^='/admin/bulk/']").getAttribute("action")`)
 	v.choose(plan, "run")
 	v.see("bulk", "done.bulk.release")
+	h.waitState("bulk", one, quarantine.StateReleasing)
 	v.Shot("staff-done")
+	v.Go(v.Location())
+	v.choose(v.done(), "undo")
+	v.see("bulk undone", "done.undone")
+	h.waitState("bulk undone", one, quarantine.StateHeld)
 	v.Go(h.srv.URL + "/admin/audit")
 	v.see("audit", "audit.title", "hanako", "act.look", one)
 	v.Shot("staff-audit")
+	for _, f := range v.Faults() {
+		h.t.Errorf("%s: %s", v.name, f)
+	}
+}
+
+// answers: somebody asks, and an administrator answers on the page of the questions.
+func (h *house) answers(b *drive.Browser, view drive.View, i int) {
+	id, rcpt := fmt.Sprintf("s%dm9", i), addr(fmt.Sprintf("hanako%d@example.jp", i))
+	if _, err := h.acts.Ask(h.t.Context(), acts.Actor{Name: rcpt.String(), Role: acts.Person, Addresses: []mail.Address{rcpt}}, id, "請求書を待っています。"); err != nil {
+		h.t.Fatal(err)
+	}
+	v := h.staffTab(b, view, "admin")
+	v.Go(h.srv.URL + "/admin/questions")
+	v.see("questions", "questions.title", "請求書を待っています。", "questions.danger")
+	v.Shot("staff-questions")
+	v.choose("/admin/questions/"+id, "delete")
+	h.wantState("answered", id, quarantine.StateDeleted)
+	v.Go(h.srv.URL + "/admin/questions")
+	v.see("questions", "questions.none")
 	for _, f := range v.Faults() {
 		h.t.Errorf("%s: %s", v.name, f)
 	}
