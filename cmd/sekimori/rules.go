@@ -22,18 +22,23 @@ type rulesCheckCmd struct {
 	Verbose bool   `short:"v" help:"List every test."`
 }
 
-func (c rulesCheckCmd) Run(a *app) error {
+// loadRules loads the configuration and the rules, those of dir in place of rules_dir unless it is "". The configuration names dir.
+func (a *app) loadRules(dir string) (*config.Config, *rules.Policy, error) {
 	cfg, err := a.loadConfig()
 	if err != nil {
-		printErrors(a.err, err)
-		return found
+		return nil, nil, err
 	}
-	if c.Dir != "" {
+	if dir != "" {
 		changed := *cfg
-		changed.RulesDir = c.Dir
+		changed.RulesDir = dir
 		cfg = &changed
 	}
 	policy, err := loadPolicy(cfg)
+	return cfg, policy, err
+}
+
+func (c rulesCheckCmd) Run(a *app) error {
+	cfg, policy, err := a.loadRules(c.Dir)
 	if err != nil {
 		printErrors(a.err, err)
 		return found

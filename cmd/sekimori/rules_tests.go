@@ -59,17 +59,7 @@ type testCoverage struct {
 }
 
 func (c rulesTestCmd) Run(a *app) error {
-	cfg, err := a.loadConfig()
-	if err != nil {
-		printErrors(a.err, err)
-		return found
-	}
-	if c.Dir != "" {
-		changed := *cfg
-		changed.RulesDir = c.Dir
-		cfg = &changed
-	}
-	policy, err := loadPolicy(cfg)
+	cfg, policy, err := a.loadRules(c.Dir)
 	if err != nil {
 		printErrors(a.err, err)
 		return found
