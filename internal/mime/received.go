@@ -96,12 +96,13 @@ func parseFrom(s *receivedScanner) (Hop, error) {
 // peer finds the address among the comments of the from clause and, where a server writes it there, in the word itself.
 func (h *Hop) peer(word string, comments []string, s *receivedScanner) error {
 	tail := s.rest
-	heloIn, places := "", 0
+	heloIn, exim, places := "", false, 0
 	for _, c := range comments {
 		p, ok := peerComment(c)
 		if p.helo != "" && heloIn == "" {
 			heloIn = p.helo
 		}
+		exim = exim || p.exim
 		if !ok {
 			continue
 		}
@@ -112,8 +113,8 @@ func (h *Hop) peer(word string, comments []string, s *receivedScanner) error {
 	}
 	literal, isLiteral := addressLiteral(strings.TrimSuffix(word, portOf(word)))
 	switch {
-	case places > 0 && isLiteral && heloIn != "" && !strings.HasPrefix(comments[0], "HELO ") && !strings.HasPrefix(comments[0], "EHLO "):
-		// Exim puts the address first and the HELO behind it: with a second address somebody's HELO has more in it.
+	case places > 0 && isLiteral && (exim || heloIn != "") && !strings.HasPrefix(comments[0], "HELO ") && !strings.HasPrefix(comments[0], "EHLO "):
+		// Exim puts the address first and the HELO behind it, be it empty: with a second address somebody's HELO has more in it.
 		if literal != h.Addr {
 			return ErrReceivedAmbiguous
 		}
@@ -202,6 +203,7 @@ type peerInfo struct {
 	addr netip.Addr
 	name string
 	helo string
+	exim bool // it has words key=value
 }
 
 // peerComment reads a comment of the forms
@@ -223,7 +225,9 @@ func peerComment(c string) (p peerInfo, ok bool) {
 		}
 		return p, false
 	}
+	all := len(words)
 	words, p.helo = eximWords(words)
+	p.exim = len(words) < all
 	if len(words) == 0 {
 		return p, false
 	}

@@ -101,7 +101,7 @@ func describe(h Hop, err error) string {
 
 // FuzzParseReceived has whatever HELO go into what servers write around it: the address is that of the connection, or none.
 func FuzzParseReceived(f *testing.F) {
-	for _, helo := range []string{"mx.test", "[203.0.113.9]", "x (y [203.0.113.9])", "x) (y [203.0.113.9]", "a by b", "a by b with local", "[203.0.113.9] by gw (Exim 4)", "(", ")", "\\", "x;y", "HELO x", "helo=x", "x helo=y", "[1.2.3.4]:25"} {
+	for _, helo := range []string{"mx.test", "[203.0.113.9]", "x (y [203.0.113.9])", "x) (y [203.0.113.9]", "a by b", "a by b with local", "[203.0.113.9] by gw (Exim 4)", "(", ")", "\\", "x;y", "HELO x", "helo=x", "x helo=y", "[1.2.3.4]:25", ")([0.0.0.0]", ") (0.0.0.0", ") (x [0.0.0.0]"} {
 		f.Add(helo)
 	}
 	forms := []string{
