@@ -87,8 +87,8 @@ func filesOf(dir, day string, s Stream) (files, error) {
 }
 
 func isNumber(s string) bool {
-	_, err := strconv.ParseUint(s, 10, 63)
-	return err == nil
+	n, err := strconv.ParseUint(s, 10, 63)
+	return err == nil && n < 1e14 // what tailName has room for
 }
 
 func numberOf(path string) uint64 {
@@ -260,7 +260,9 @@ func readTail(name string, s Stream) (tailed, error) {
 	if err != nil {
 		return tailed{}, err
 	}
-	return parseTail(b, s)
+	t, err := parseTail(b, s)
+	t.seq = numberOf(name) // no checksum covers the header's: one wrong bit there would put all that is written later out of sight
+	return t, err
 }
 
 func parseTail(b []byte, s Stream) (tailed, error) {
@@ -271,8 +273,7 @@ func parseTail(b []byte, s Stream) (tailed, error) {
 	if b[4] > Version {
 		return tailed{}, fmt.Errorf("%w: format %d, this program knows up to %d", ErrVersion, b[4], Version)
 	}
-	t := tailed{seq: le.Uint64(b[8:])}
-	at := tailHeader
+	t, at := tailed{}, tailHeader
 	for len(b)-at >= 8 {
 		n, sum := int(le.Uint32(b[at:])), le.Uint32(b[at+4:])
 		if n <= 0 || n > len(b)-at-8 || len(t.raw)+n > maxRaw {
