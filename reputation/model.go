@@ -131,29 +131,45 @@ const (
 	steepness     = 0.6 // of the probability over z, by measurement
 )
 
-// Score weighs the distinct tokens of a mail: with s of S spam mails and h of H ham mails that had a token,
-// p = (s/S)/(s/S+h/H), n = s+h, f = (0.5+n·p)/(1+n) (Robinson's estimate with strength 1); z = Σ ln(f/(1-f))/√k over the k
-// tokens that count. A model without mails of both classes gives the zero z.
-func (m *Model) Score(tokens []string) Score {
+// Score weighs the distinct tokens of a mail by what was learned for everybody. A model without mails of both classes gives the zero z.
+func (m *Model) Score(tokens []string) Score { return score(tokens, m.rates(tokens)) }
+
+// rates are what a score is made of: for each token, what part of the ham and of the spam had it, and in how many mails it was.
+type rates struct {
+	ham, spam, n []float64
+	both         bool // there are mails of both classes
+}
+
+// rates counts tokens. Those of a model that lacks a class are zero.
+func (m *Model) rates(tokens []string) rates {
 	words := make([]string, 0, len(tokens)+2)
 	words = append(append(words, tokenNever, tokenMail), tokens...)
 	freq := m.counts.WordFrequencies(words)
 	ham, spam := freq[0], freq[1]
 	hams, spams := count(ham[1], ham[0]), count(spam[1], spam[0])
-	if hams < 1 || spams < 1 {
+	hamNever, spamNever := 1/ham[0], 1/spam[0]
+	r := rates{make([]float64, len(tokens)), make([]float64, len(tokens)), make([]float64, len(tokens)), hams >= 1 && spams >= 1}
+	for i := range tokens {
+		h := math.Round(ham[i+2]*hamNever - 1)
+		s := math.Round(spam[i+2]*spamNever - 1)
+		r.ham[i], r.spam[i], r.n[i] = h/math.Max(hams, 1), s/math.Max(spams, 1), s+h
+	}
+	return r
+}
+
+// score weighs tokens: with the parts s of all spam and h of all ham that had a token, p = s/(s+h), and n mails that had it,
+// f = (0.5+n·p)/(1+n) (Robinson's estimate with strength 1); z = Σ ln(f/(1-f))/√k over the k tokens that count.
+func score(tokens []string, r rates) Score {
+	if !r.both {
 		return Score{Probability: 0.5}
 	}
 	sum, kept := 0.0, make([]Word, 0, 64)
-	hamNever, spamNever := 1/ham[0], 1/spam[0]
 	for i, t := range tokens {
-		h := math.Round(ham[i+2]*hamNever - 1)
-		s := math.Round(spam[i+2]*spamNever - 1)
-		n := s + h
-		if n <= 0 {
+		n, h, s := r.n[i], r.ham[i], r.spam[i]
+		if n <= 0 || h+s <= 0 {
 			continue
 		}
-		sp, hp := s/spams, h/hams
-		f := (0.5 + n*sp/(sp+hp)) / (1 + n)
+		f := (0.5 + n*s/(s+h)) / (1 + n)
 		if math.Abs(f-0.5) < minStrength {
 			continue
 		}
