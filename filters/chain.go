@@ -76,7 +76,7 @@ func NewChain(ctx context.Context, o ChainOptions) (*Chain, error) {
 }
 
 func (c *Chain) switchOff(spec Spec, why string) {
-	c.off = append(c.off, mail.Outcome{Check: spec.Name, Stage: spec.Stages[0], State: mail.StateSkipped, Why: why})
+	c.off = append(c.off, mail.Outcome{Check: spec.Name, Stage: spec.Stages[0], State: mail.StateSkipped, Why: why, Off: true})
 }
 
 // Off returns an outcome for each check that does not run at all, with the reason.

@@ -208,7 +208,7 @@ func TestNothingIsForgotten(t *testing.T) {
 			{Type: "application/zip", Encoding: "base64", Name: "a.zip", OtherNames: []string{"b.exe"}, Attached: true, Text: "x", End: 1000},
 		}}, Facts: facts, RcptFacts: map[mail.Address]map[string]any{rcpt: {"geoip.asn": 5}},
 		Outcomes: []mail.Outcome{{
-			Check: "spf", Stage: mail.Mail, State: mail.StateTempError, Why: "why",
+			Check: "spf", Stage: mail.Mail, State: mail.StateTempError, Why: "why", Off: true,
 			Result: mail.Result{Partial: []string{"p"}, Findings: []mail.Finding{{Symbol: "SPF_FAIL", Weight: 0.1, Rcpt: rcpt, Evidence: []mail.Evidence{{Key: "k", Value: "v"}}}}},
 		}},
 	}

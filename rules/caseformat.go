@@ -133,12 +133,19 @@ func appendValue(b []byte, name string, v any) (_ []byte, ok bool) {
 	return b, false
 }
 
+// bitOff in the octet of a state is mail.Outcome.Off.
+const bitOff = 0x80
+
 func appendOutcomes(b []byte, list []mail.Outcome) []byte {
 	b = binary.AppendUvarint(b, uint64(len(list)))
 	for i := range list {
 		o := &list[i]
 		b = appendText(b, o.Check)
-		b = append(b, byte(o.Stage), byte(o.State))
+		state := byte(o.State)
+		if o.Off {
+			state |= bitOff
+		}
+		b = append(b, byte(o.Stage), state)
 		b = appendText(b, o.Why)
 		b = appendTexts(b, o.Partial)
 		b = binary.AppendUvarint(b, uint64(len(o.Findings)))

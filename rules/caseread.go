@@ -196,6 +196,9 @@ func (r *caseReader) outcomes() []mail.Outcome {
 	var list []mail.Outcome
 	for range r.count() {
 		o := mail.Outcome{Check: r.text(), Stage: mail.Stage(r.octet()), State: mail.State(r.octet()), Why: r.text()}
+		if o.State&bitOff != 0 {
+			o.State, o.Off = o.State&^bitOff, true
+		}
 		o.Partial = r.texts()
 		for range r.count() {
 			f := mail.Finding{Symbol: r.text(), Weight: r.float(), Rcpt: r.address()}

@@ -310,7 +310,8 @@ func show(v any) string {
 }
 
 // notLookedAt lists, in the order of outcomes, what the verdict does not rest on. A check that failed, or a part of one,
-// reads "dnsbl: bl.example: timeout"; one that was not meant to look "geoip: skipped: not configured".
+// reads "dnsbl: bl.example: timeout"; one that had no reason to look at this mail "geoip: skipped: private address". A check that is off
+// is not among them: it is the same for every mail, and the administrator wants it so. Its facts are unknown all the same.
 func notLookedAt(tx *mail.Transaction, checks []string) []string {
 	var all []string
 	add := func(s string) {
@@ -320,6 +321,9 @@ func notLookedAt(tx *mail.Transaction, checks []string) []string {
 	}
 	for i := range tx.Outcomes {
 		o := &tx.Outcomes[i]
+		if o.Off {
+			continue
+		}
 		switch o.State {
 		case mail.StateTempError:
 			add(o.Check + ": " + orElse(o.Why, "no answer"))

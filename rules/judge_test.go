@@ -87,6 +87,8 @@ func TestUnknownIsNoHit(t *testing.T) {
 			tx.Outcomes[i] = mail.Outcome{Check: "dnsbl", State: mail.StateSkipped, Why: "trusted client"}
 		case "spf":
 			tx.Outcomes[i].Partial = []string{"helo: timeout"}
+		case "ratelimit":
+			tx.Outcomes[i] = mail.Outcome{Check: "ratelimit", State: mail.StateSkipped, Why: "every limit is off", Off: true}
 		}
 	}
 	v := judge(p, tx)

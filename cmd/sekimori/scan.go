@@ -179,6 +179,7 @@ type scanResult struct {
 	Rule     string        `json:"rule"`
 	Findings []scanFinding `json:"findings"`
 	Degraded []string      `json:"degraded"`
+	Off      []string      `json:"off"` // checks that are switched off or not configured, and why
 }
 
 // scanned is what a scan gave.
@@ -214,6 +215,13 @@ func (c scanCmd) print(a *app, e *explainer, s scanned) error {
 		x := s.explain(e, v)
 		x.say(a)
 	}
+	if off := checksOff(s.tx); len(off) > 0 && !c.JSON {
+		fmt.Fprintln(a.out, text.Fill("report.off", e.lang))
+		for _, d := range off {
+			check, why, _ := strings.Cut(d, ": ")
+			fmt.Fprintln(a.out, text.Fill("report.item", e.lang)+text.NotLooked(check+": skipped: "+why, e.lang))
+		}
+	}
 	if len(results) == 1 {
 		_ = a.json(results[0])
 	} else if len(results) > 1 {
@@ -237,7 +245,19 @@ func scanJSON(tx *mail.Transaction, v mail.Verdict) scanResult {
 	if r.Degraded == nil {
 		r.Degraded = []string{}
 	}
+	r.Off = checksOff(tx)
 	return r
+}
+
+// checksOff says which checks look at no mail, and why: "geoip: no database is configured".
+func checksOff(tx *mail.Transaction) []string {
+	off := []string{}
+	for i := range tx.Outcomes {
+		if o := &tx.Outcomes[i]; o.Off {
+			off = append(off, o.Check+": "+o.Why)
+		}
+	}
+	return off
 }
 
 // ruleName is the deciding rule as id and place.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -58,12 +59,19 @@ servers = ["127.0.0.1:1"]
 			t.Errorf("%s in %s: no %q in\n%.600s", c.subject, c.lang, c.want, out)
 		}
 		out, _ := runCommand(t, dir, append(args, "--json")...)
-		var verdict struct{ Action, Rule string }
+		var verdict struct {
+			Action, Rule  string
+			Degraded, Off []string
+		}
 		if err := json.Unmarshal([]byte(out), &verdict); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 		if want := map[string]string{"copy": "deliver", "move": "redirect", "away": "discard"}[c.subject]; verdict.Action != want {
 			t.Errorf("%s: action %q, want %q", c.subject, verdict.Action, want)
+		}
+		const off = "geoip: no database is configured"
+		if !slices.Contains(verdict.Off, off) || strings.Contains(strings.Join(verdict.Degraded, "\n"), "geoip") {
+			t.Errorf("what is not configured: off %q, degraded %q", verdict.Off, verdict.Degraded)
 		}
 	}
 }

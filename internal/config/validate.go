@@ -69,6 +69,7 @@ func (v *validator) run() {
 	v.versions()
 	v.keeping()
 	v.links()
+	v.linkLife()
 	v.console()
 	v.acts()
 	v.filters()

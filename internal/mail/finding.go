@@ -119,5 +119,6 @@ type Outcome struct {
 	Stage Stage
 	State State
 	Why   string // for StateSkipped and StateTempError, short and in English
+	Off   bool   // of StateSkipped: no mail is looked at, because the check is switched off or not configured
 	Took  time.Duration
 }

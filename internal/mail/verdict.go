@@ -82,7 +82,8 @@ type Verdict struct {
 	Reply    Reply // for Defer and Reject; the front adds the transaction's ID
 	// Keep is for how long a copy is kept of a mail that is rejected after DATA, so that its recipient can ask for it; 0: none is.
 	Keep     time.Duration
-	Degraded []string // what was not looked at: "dnsbl: bl.example: timeout"
+	// Degraded is what was not looked at: "dnsbl: bl.example: timeout". Checks that are off are not among them.
+	Degraded []string
 	Unknown  []string // ids of rules that could not be judged because of it
 	Observed []string // ids of rules that would have acted but were told to observe
 
