@@ -88,6 +88,7 @@ func addPartFacts(facts map[string]any, m *Message) {
 		kinds = appendNew(kinds, p.Type)
 		size += p.Size()
 	}
+	addFileFacts(facts, files)
 	facts["message.html"] = html
 	facts["message.charsets"] = charsets
 	facts["message.links"] = links

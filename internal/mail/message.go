@@ -51,6 +51,19 @@ type Part struct {
 	HTML       bool     // Text is made from HTML: tags removed
 	Tags       []string // of HTML, each once: "img", and "img.src" for an attribute
 	Links      []Link
+	File       File // of an attachment
+}
+
+// File is what the octets of an attachment say, whatever its name and type. Nothing is unpacked for it.
+type File struct {
+	// Kind is what it begins like: zip, office (a zip that is a document), rar, 7z, cab, lzh, ace, gzip, bzip2, xz, ole, pdf, rtf, onenote,
+	// image, program, shortcut, help, disk; "" for anything else.
+	Kind        string
+	Inside      []string // names in a zip archive, the first 200
+	InsideTypes []string // extensions of all names in it, each once
+	Locked      bool     // an archive or document that needs a password
+	Unread      bool     // an archive in which nobody can say what there is
+	Macros      bool     // a document with a program in it
 }
 
 // Link is a URL in a part and the text it was shown with, if that is known.

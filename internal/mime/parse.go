@@ -35,6 +35,7 @@ func Parse(raw []byte) *mail.Message {
 	if bytes.IndexByte(raw[body:], 0) >= 0 {
 		w.flags.add("body_nul")
 	}
+	w.contents()
 	slices.Sort(w.flags.list)
 	m.Anomalies = w.flags.list
 	return m
