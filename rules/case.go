@@ -27,8 +27,10 @@ type Case struct {
 	// NotJudged are ids of rules that JudgeCase could not judge, each once.
 	NotJudged []string
 
-	kept  bool // it was decoded
-	notes []note
+	kept   bool // it was decoded
+	filled bool // and has what was not kept of the message again
+	notes  []note
+	assume map[string]tri // what rules are taken to say, by id
 }
 
 // note is the outcome of a condition that reads what is not kept.
@@ -152,6 +154,9 @@ func (s *state) recall(c *cond) tri {
 		if n.rcpt == s.at || best < 0 && !s.perRcpt(c) {
 			best = i
 		}
+	}
+	if best < 0 && s.kase.filled && !c.asks && !slices.ContainsFunc(c.reads, func(r int) bool { return s.part[r] }) {
+		return s.atom(c)
 	}
 	if best < 0 {
 		s.unseen = true

@@ -48,11 +48,12 @@ type state struct {
 	kase   *Case  // may be nil
 	at     int    // which of its recipients
 	cut    []bool // values that are not kept in full, by word
+	part   []bool // values of which only a part is here, by word
 	unseen bool   // the rule at hand asked for an outcome that was not kept
 }
 
 func newState(v *vocabulary) *state {
-	s := &state{words: v.words, env: make(map[string]any, len(v.words)+len(v.lists)), known: make([]bool, len(v.words)), octets: make([]int, len(v.words)), cut: make([]bool, len(v.words))}
+	s := &state{words: v.words, env: make(map[string]any, len(v.words)+len(v.lists)), known: make([]bool, len(v.words)), octets: make([]int, len(v.words)), cut: make([]bool, len(v.words)), part: make([]bool, len(v.words))}
 	s.vm.MemoryBudget = memoryBudget
 	for name, l := range v.lists {
 		s.env["lists."+name] = l
@@ -73,7 +74,7 @@ func (s *state) set(i int, v any) {
 	}
 	v = bounded(v)
 	s.env[w.key], s.octets[i] = v, octets(v)
-	s.known[i] = true
+	s.known[i], s.part[i] = true, cut
 	s.cut[i] = cut || s.kase != nil && !keptWhole(w.key, v)
 	if cut {
 		s.octets[i] = kept.octets
@@ -93,6 +94,7 @@ func (s *state) fill(tx *mail.Transaction, rcpt mail.Address, decode func(string
 		case headerWord, headersWord, rawHeaderWord, rawHeadersWord:
 			s.set(i, headerValue(tx.Message, w, decode))
 			s.cut[i] = s.kase != nil && headerCut(tx.Message, w)
+			s.part[i] = s.cut[i] && s.kase.kept && !s.kase.filled
 		}
 	}
 	s.rcpt(tx, rcpt)

@@ -215,7 +215,7 @@ func (j *judging) result(r *rule) tri {
 	}
 	t := miss
 	if j.concerns(r) && !j.skip[r] {
-		t = j.bounded(r)
+		t = j.assumed(r)
 	}
 	if !r.perRcpt && !(r.symbols && j.differ) {
 		j.cache[r.n], j.cached[r.n] = t, true

@@ -133,8 +133,11 @@ func (l *loader) resolveDomains() {
 // concerns reports whether the rule is for a recipient today.
 func (j *judging) concerns(r *rule) bool {
 	if r.from != "" || r.until != "" {
-		if j.today == "" {
-			j.today = j.tx.When().Format(time.DateOnly)
+		if t := j.tx.When(); j.today == "" && !t.IsZero() {
+			j.today = t.Format(time.DateOnly)
+		}
+		if j.today == "" { // of a kept case; it is made of the same time
+			j.today, _ = j.tx.Facts["time.date"].(string)
 		}
 		if j.today < r.from || r.until != "" && j.today > r.until {
 			return false

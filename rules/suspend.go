@@ -2,6 +2,8 @@ package rules
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"sync/atomic"
 )
 
@@ -31,8 +33,8 @@ func (b *burden) exceeded() bool {
 
 // bounded evaluates a rule within its budget.
 func (j *judging) bounded(r *rule) tri {
-	if r.burden.suspended.Load() {
-		j.s.fail(r.id + ": suspended, it takes too long")
+	if j.suspended(r) {
+		j.s.fail(r.id + suspendedWords)
 		return unknown
 	}
 	j.s.rule, j.s.over, j.s.unseen = 0, false, false
@@ -40,15 +42,34 @@ func (j *judging) bounded(r *rule) tri {
 	if j.s.unseen && t == unknown {
 		j.unseen(r)
 	}
+	again := j.s.kase != nil && j.s.kase.kept // what was is no burden now
 	if j.s.over {
 		j.s.fail(r.id + ": takes too long over this mail")
-		if r.burden.exceeded() && j.p.onSuspend != nil {
+		if !again && r.burden.exceeded() && j.p.onSuspend != nil {
 			j.p.onSuspend(r.id, r.place())
 		}
 		return t // decided all the same by what else it asks, or unknown
 	}
-	r.burden.within()
+	if !again {
+		r.burden.within()
+	}
 	return t
+}
+
+const suspendedWords = ": suspended, it takes too long"
+
+// suspended reports whether a rule is out of force; for a mail that is judged again by the same rules, whether it was then.
+func (j *judging) suspended(r *rule) bool {
+	c := j.s.kase
+	if c == nil || !c.kept {
+		return r.burden.suspended.Load()
+	}
+	return len(c.Failed) > 0 && c.Rules == j.p.fingerprint && slices.Contains(c.Failed, r.id+suspendedWords)
+}
+
+// Suspended reports whether rules were out of force when the case was judged.
+func (c *Case) Suspended() bool {
+	return slices.ContainsFunc(c.Failed, func(s string) bool { return strings.HasSuffix(s, suspendedWords) })
 }
 
 // Suspended returns the rules that are out of force because they take too long, as ID (file:line).

@@ -15,6 +15,7 @@ type rulesCmd struct {
 	Test     rulesTestCmd     `cmd:"" help:"Run the tests in the rule files and judge the mails in the folder tests; say which rules no test touches."`
 	Rollback rulesRollbackCmd `cmd:"" help:"Write the files of an earlier set back into rules_dir."`
 	Check    rulesCheckCmd    `cmd:"" help:"Read the rule files, run the tests in them, and print every error at once."`
+	Replay   rulesReplayCmd   `cmd:"" help:"Judge the mail of the last days with other rules, and say who would be treated otherwise."`
 }
 
 type rulesCheckCmd struct {

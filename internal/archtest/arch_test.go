@@ -46,6 +46,7 @@ var may = map[string][]string{
 	"internal/bounce":           {"internal/mime"},
 	"internal/history":          {"internal/disk"},
 	"internal/ruleset":          {"internal/disk"},
+	"internal/replay":           {"internal/history", "rules"},
 	"internal/recipients":       {"internal/config"},
 	"internal/people":           {"internal/config", "internal/recipients", "internal/store"},
 	"quarantine/digest":         {"quarantine", "internal/people", "internal/config", "internal/store", "internal/mime"},

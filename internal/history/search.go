@@ -126,6 +126,18 @@ func below(name, domain string) bool {
 	return name == domain || strings.HasSuffix(name, "."+domain)
 }
 
+// must is what the octets of an event have that fits, one of it; it saves decoding. nil: anything.
+func (q *Query) must() [][]byte {
+	if q.ID != "" {
+		return [][]byte{[]byte(`"` + Base(q.ID))}
+	}
+	var list [][]byte
+	for _, k := range q.Kinds {
+		list = append(list, []byte(`"k":"`+string(k)+`"`))
+	}
+	return list
+}
+
 // Search returns the events that fit, newest first (by the time at which they were written). Damaged blocks come as errors, after which
 // it goes on.
 func (r *Reader) Search(q Query) iter.Seq2[*Event, error] {
@@ -136,15 +148,12 @@ func (r *Reader) Search(q Query) iter.Seq2[*Event, error] {
 	if !q.Until.IsZero() {
 		s.to = q.Until.UnixMicro()
 	}
-	var must []byte // what the octets of an event have that fits; saves decoding
-	if q.ID != "" {
-		must = []byte(`"` + Base(q.ID))
-	}
+	must := q.must()
 	return func(yield func(*Event, error) bool) {
 		more := true
 		err := r.scan(s, func(b *batch) bool {
 			for _, raw := range slices.Backward(b.records) {
-				if must != nil && !bytes.Contains(raw, must) {
+				if must != nil && !slices.ContainsFunc(must, func(m []byte) bool { return bytes.Contains(raw, m) }) {
 					continue
 				}
 				e := &Event{}
