@@ -23,12 +23,15 @@ type Case struct {
 	Rules    string
 	Verdicts []mail.Verdict // of Rcpts, without texts, evidence and reply
 	Failed   []string       // conditions that could not be evaluated, rules that were suspended
+	// Retreats were in force; they still are when the case is judged again, for rules that are the same.
+	Retreats []Retreat
 
 	// NotJudged are ids of rules that JudgeCase could not judge, each once.
 	NotJudged []string
 
-	kept   bool // it was decoded
-	filled bool // and has what was not kept of the message again
+	kept   bool      // it was decoded
+	filled bool      // and has what was not kept of the message again
+	back   *retreats // as in Retreats, of a case that was not decoded
 	notes  []note
 	assume map[string]tri // what rules are taken to say, by id
 }
@@ -106,9 +109,23 @@ func headerCut(m *mail.Message, w *word) bool {
 func (p *Policy) JudgeCase(c *Case) []mail.Verdict {
 	c.NotJudged = nil
 	if !c.kept {
-		c.notes = c.notes[:0]
+		c.notes, c.back, c.Retreats = c.notes[:0], p.back.Load(), nil
+		if c.back != nil {
+			c.Retreats = c.back.list
+		}
 	}
 	return p.judge(c.Tx, c.Rcpts, c, nil)
+}
+
+// backOf returns the rules that have stepped back: as they had when the case was judged, or as they have now.
+func (p *Policy) backOf(c *Case) *retreats {
+	switch {
+	case c == nil:
+		return p.back.Load()
+	case c.kept:
+		return p.retreatsOf(c.Retreats)
+	}
+	return c.back
 }
 
 // noted evaluates an atom, and keeps its outcome when it reads what is not kept, or takes the outcome that was.
@@ -185,7 +202,7 @@ func (j *judging) unseen(r *rule) {
 
 // SameVerdict reports whether two verdicts do the same for the same reason. The place of the rule may differ, and so may texts.
 func SameVerdict(a, b *mail.Verdict) bool {
-	return a.Rcpt == b.Rcpt && a.Action == b.Action && a.Class == b.Class && a.RuleID == b.RuleID && a.Final == b.Final &&
+	return a.Rcpt == b.Rcpt && a.Action == b.Action && a.Would == b.Would && a.Class == b.Class && a.RuleID == b.RuleID && a.Final == b.Final &&
 		math.Abs(a.Score-b.Score) < 1e-9 && a.Redirect == b.Redirect && a.Discard == b.Discard && a.Keep == b.Keep &&
 		slices.Equal(a.Strip, b.Strip) && a.Original == b.Original &&
 		slices.Equal(a.Copies, b.Copies) && slices.Equal(a.Observed, b.Observed) && slices.Equal(a.Unknown, b.Unknown)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"sekimori/internal/mail"
 )
@@ -178,7 +179,7 @@ func TestChangedRuleIsJudgedWhereItCanBe(t *testing.T) {
 // notRead are the fields that Judge does not read, so that a case need not keep them. A new field must be kept or named here, and
 // TestJudgeReadsOnlyWhatIsKept fails when the rules begin to read one of them.
 var notRead = map[string][]string{
-	"Transaction": {"ID", "From", "Params", "Rcpt", "Start"},
+	"Transaction": {"ID", "From", "Params", "Rcpt"},
 	"Session": {
 		"ID", "Client", "Port", "Local", "Helo", "Esmtp", "TLS", "Proxy", "Verified", "Trusted", "Early", "Listener", "Relay", "Unknown", "Start",
 	},
@@ -203,6 +204,7 @@ func TestNothingIsForgotten(t *testing.T) {
 	}
 	facts["message.text"] = ""
 	tx := &mail.Transaction{
+		Start:   time.Date(2026, 11, 27, 23, 59, 58, 0, time.FixedZone("JST", 9*3600)),
 		Session: &mail.Session{KeepRefused: true}, Stage: mail.Conclude, Rcpts: []mail.Address{rcpt}, Mailboxes: map[mail.Address][]mail.Address{rcpt: {rcpt}},
 		Message: &mail.Message{Header: []mail.Field{{Name: "Subject", Value: "s"}}, Parts: []mail.Part{
 			{Type: "application/zip", Encoding: "base64", Name: "a.zip", OtherNames: []string{"b.exe"}, Attached: true, Text: "x", End: 1000},
@@ -217,6 +219,9 @@ func TestNothingIsForgotten(t *testing.T) {
 	d, err := DecodeCase(p.AppendCase(nil, c, verdicts))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if got, want := d.Tx.When().Format(time.RFC3339), tx.When().Format(time.RFC3339); got != want {
+		t.Errorf("the time is %s, was %s", got, want)
 	}
 	for _, x := range []struct{ in, out any }{
 		{*tx, *d.Tx},

@@ -5,14 +5,15 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"sekimori/internal/mail"
 )
 
 // caseVersion is the format that AppendCase writes, and the newest that DecodeCase reads. A case is: the version, and then, each as
-// appended below: session and stage, the fingerprint of the rules, recipients with their mailboxes, facts, facts of recipients, outcomes of
+// appended below: session and stage, the time, the fingerprint of the rules and those that had stepped back, recipients with their mailboxes, facts, facts of recipients, outcomes of
 // checks, header, notes, verdicts, what failed. Numbers are varints, texts a length and their octets.
-const caseVersion = 1
+const caseVersion = 2
 
 // bulky are header fields that are long and say nothing to a rule that does not ask for them.
 var bulky = []string{"dkim-signature", "arc-seal", "arc-message-signature", "arc-authentication-results", "authentication-results", "x-google-dkim-signature"}
@@ -21,7 +22,8 @@ var bulky = []string{"dkim-signature", "arc-seal", "arc-message-signature", "arc
 func (p *Policy) AppendCase(b []byte, c *Case, verdicts []mail.Verdict) []byte {
 	tx := c.Tx
 	b = append(b, caseVersion, byte(tx.Stage), flags(tx.Session != nil && tx.Session.KeepRefused, tx.Message != nil))
-	b = appendText(b, p.fingerprint)
+	b = appendTime(b, tx.When())
+	b = appendRetreats(appendText(b, p.fingerprint), c.Retreats)
 	b = binary.AppendUvarint(b, uint64(len(c.Rcpts)))
 	for _, r := range c.Rcpts {
 		b = appendText(b, r.String())
@@ -44,6 +46,23 @@ func (p *Policy) AppendCase(b []byte, c *Case, verdicts []mail.Verdict) []byte {
 		b = c.notes[i].append(b)
 	}
 	return appendVerdicts(b, verdicts)
+}
+
+// appendTime writes a time to the second with its distance from UTC: the time facts and what a rule asks of days and hours follow.
+func appendTime(b []byte, t time.Time) []byte {
+	if t.IsZero() {
+		return append(b, 0)
+	}
+	_, offset := t.Zone()
+	return binary.AppendVarint(binary.AppendVarint(append(b, 1), t.Unix()), int64(offset))
+}
+
+func appendRetreats(b []byte, list []Retreat) []byte {
+	b = binary.AppendUvarint(b, uint64(len(list)))
+	for _, r := range list {
+		b = appendText(appendText(appendText(b, r.ID), r.Sum), r.Mode)
+	}
+	return b
 }
 
 func flags(bits ...bool) (f byte) {
@@ -221,7 +240,7 @@ func appendVerdicts(b []byte, list []mail.Verdict) []byte {
 	for i := range list {
 		v := &list[i]
 		b = append(b, byte(v.Action), flags(v.Final, v.Discard))
-		for _, s := range [...]string{v.Class, v.Rule, v.RuleID, v.Redirect.String()} {
+		for _, s := range [...]string{v.Class, v.Rule, v.RuleID, v.Redirect.String(), v.Would} {
 			b = appendText(b, s)
 		}
 		b = appendFloat(appendFloat(b, v.Score), v.Limit)

@@ -27,7 +27,8 @@ func DecodeCase(b []byte) (*Case, error) {
 	}
 	bits := r.octet()
 	tx.Session.KeepRefused = bits&1 != 0
-	c := &Case{Tx: tx, kept: true, Rules: r.text()}
+	tx.Start = r.time()
+	c := &Case{Tx: tx, kept: true, Rules: r.text(), Retreats: r.retreats()}
 	for range r.count() {
 		rcpt := r.address()
 		c.Rcpts = append(c.Rcpts, rcpt)
@@ -150,6 +151,27 @@ func (r *caseReader) address() (a mail.Address) {
 	return a
 }
 
+func (r *caseReader) time() time.Time {
+	if r.octet() == 0 {
+		return time.Time{}
+	}
+	sec, offset := r.varint(), r.varint()
+	const most = 1 << 37 // some thousand years
+	if sec < -most || sec > most || offset < -24*3600 || offset > 24*3600 {
+		r.fail()
+		return time.Time{}
+	}
+	return time.Unix(sec, 0).In(time.FixedZone("", int(offset)))
+}
+
+func (r *caseReader) retreats() []Retreat {
+	var list []Retreat
+	for range r.count() {
+		list = append(list, Retreat{r.text(), r.text(), r.text()})
+	}
+	return list
+}
+
 func (r *caseReader) facts() map[string]any {
 	facts := map[string]any{}
 	for {
@@ -261,7 +283,7 @@ func (r *caseReader) verdicts(rcpts []mail.Address) []mail.Verdict {
 		v := mail.Verdict{Rcpt: rcpts[i], Action: mail.Action(r.octet())}
 		bits := r.octet()
 		v.Final, v.Discard = bits&1 != 0, bits&2 != 0
-		v.Class, v.Rule, v.RuleID, v.Redirect = r.text(), r.text(), r.text(), r.address()
+		v.Class, v.Rule, v.RuleID, v.Redirect, v.Would = r.text(), r.text(), r.text(), r.address(), r.text()
 		v.Score, v.Limit = r.float(), r.float()
 		v.Keep = time.Duration(r.varint())
 		v.Original = time.Duration(r.varint())

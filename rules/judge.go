@@ -29,7 +29,7 @@ func (p *Policy) judge(tx *mail.Transaction, rcpts []mail.Address, c *Case, skip
 	defer func() { s.kase = nil }()
 	s.mail, s.failed = 0, s.failed[:0]
 	j := &judging{p: p, s: s, tx: tx, skip: skip, cache: make([]tri, len(p.rules)), cached: make([]bool, len(p.rules))}
-	j.differ = findingsDiffer(tx)
+	j.differ, j.back = findingsDiffer(tx), p.backOf(c)
 	degraded := notLookedAt(tx, p.vocab.checks)
 	verdicts := make([]mail.Verdict, 0, len(rcpts))
 	for i, rcpt := range rcpts {
@@ -44,7 +44,7 @@ func (p *Policy) judge(tx *mail.Transaction, rcpts []mail.Address, c *Case, skip
 		for _, why := range s.failed {
 			v.Degraded = append(slices.Clip(v.Degraded), "rules: "+why)
 		}
-		verdicts = append(verdicts, p.soften(v, tx.Session.KeepRefused))
+		verdicts = append(verdicts, p.Soften(v, tx.Session.KeepRefused))
 	}
 	return verdicts
 }
@@ -57,7 +57,8 @@ type judging struct {
 	cache  []tri // by number of the rule
 	cached []bool
 	skip   map[*rule]bool
-	differ bool // a finding names a recipient, so symbols differ between them
+	back   *retreats // in force; nil: none
+	differ bool      // a finding names a recipient, so symbols differ between them
 
 	// Of the recipient that is being judged: by which rule he lets the sender through, and what that does not lift although another
 	// rule came first.
@@ -181,8 +182,9 @@ func (j *judging) stage(v *mail.Verdict, stage mail.Stage, accepted bool) (decid
 		case miss:
 			continue
 		}
+		ceiling := j.ceiling(r)
 		switch {
-		case r.mode == observeOnly:
+		case ceiling == observeOnly:
 			v.Observed = append(v.Observed, r.id)
 		case r.scores:
 			v.Score += r.score
@@ -196,7 +198,7 @@ func (j *judging) stage(v *mail.Verdict, stage mail.Stage, accepted bool) (decid
 		case r.accept:
 			accept = &decision{rule: r}
 		default:
-			d := r.decision()
+			d := r.decision(ceiling)
 			if j.p.isFirm(r) && (j.firm == nil || d.rank() > j.firm.rank()) {
 				j.firm = d
 			}
@@ -214,7 +216,11 @@ func (j *judging) result(r *rule) tri {
 		return j.cache[r.n]
 	}
 	t := miss
-	if j.concerns(r) && !j.skip[r] {
+	switch {
+	case j.skip[r] || !j.concerns(r):
+	case r.weekly != nil && j.tx.When().IsZero():
+		t = unknown
+	case r.weekly == nil || r.weekly.holds(j.tx.When()):
 		t = j.assumed(r)
 	}
 	if !r.perRcpt && !(r.symbols && j.differ) {
@@ -350,23 +356,4 @@ func orElse(s, other string) string {
 		return other
 	}
 	return s
-}
-
-// soften applies the policy's mode. observe delivers everything and notes what would have acted; soft turns every 5xx
-// into a 4xx, unless the front keeps what is rejected: the relay would try it again for days and then send it back all the same.
-func (p *Policy) soften(v mail.Verdict, keep bool) mail.Verdict {
-	switch {
-	case p.mode == "observe":
-		if v.Word() != mail.Deliver.String() {
-			v.Observed = append(v.Observed, v.RuleID)
-		}
-		v.Action, v.Reply = mail.Deliver, mail.Reply{}
-		v.Redirect, v.Discard, v.Copies, v.Keep = mail.Address{}, false, nil, 0
-		v.Strip, v.Original, v.Header = nil, 0, nil
-	case p.mode == "soft" && v.Action == mail.Reject && !keep:
-		v.Action, v.Keep = mail.Defer, 0
-		e := v.Reply.Enhanced()
-		v.Reply = mail.Transient(450, e[1], e[2], v.Reply.Text())
-	}
-	return v
 }

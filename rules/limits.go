@@ -75,6 +75,7 @@ func (x *decoder) ourDomain(s string, off int) string {
 // domainPolicy is a [domain."NAME"] of a rule file: what is different for the recipients of one domain.
 type domainPolicy struct {
 	place      string
+	mode       string      // "": that of the policy
 	thresholds []threshold // nil: as for everybody
 	scores     map[string]float64
 	disable    []disabledID
@@ -101,8 +102,8 @@ func (l *loader) domainSections(x *decoder, e *entry) {
 
 func (l *loader) domainSection(x *decoder, k *entry) *domainPolicy {
 	t := k.val.tab
-	d := &domainPolicy{place: (&rule{f: x.f, off: k.off}).place(), scores: map[string]float64{}, off: map[*rule]bool{}}
-	x.unknownKeys(t, []string{"thresholds", "scores", "disable"}, "a section of a domain")
+	d := &domainPolicy{place: (&rule{f: x.f, off: k.off}).place(), scores: map[string]float64{}, off: map[*rule]bool{}, mode: x.domainMode(t)}
+	x.unknownKeys(t, []string{"mode", "thresholds", "scores", "disable"}, "a section of a domain")
 	if e := t.get("thresholds"); x.want(e, kindTable) {
 		d.thresholds = l.limitList(x.limits(e.val.tab))
 	}

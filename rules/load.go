@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sekimori/internal/mail"
@@ -23,7 +24,7 @@ type Options struct {
 	Defaults   string             // version of the built-in rules; "" for the newest
 	Disable    []string           // ids of built-in rules that are switched off
 	Thresholds map[string]float64 // tag, hold, reject; nil: those of the rule files
-	Mode       string             // enforce ("" too), observe or soft
+	Mode       string             // one of Modes; "": enforce
 	Facts      []mail.Fact        // of all checks; the base facts need not be among them
 	Symbols    []mail.Symbol
 	States     []string // names of all checks
@@ -45,7 +46,8 @@ type Options struct {
 	OnSuspend func(id, place string)
 }
 
-// Policy is a set of rules that was loaded without an error. It is immutable and safe for concurrent use.
+// Policy is a set of rules that was loaded without an error. It is immutable, but for the rules that have stepped back (SetRetreats),
+// and safe for concurrent use.
 type Policy struct {
 	rules      []*rule
 	stages     [mail.Conclude + 1][]*rule
@@ -60,6 +62,7 @@ type Policy struct {
 	onSuspend  func(id, place string)
 	protected  []string
 	states     sync.Pool
+	back       atomic.Pointer[retreats]
 
 	fingerprint string
 	names       []string        // of all facts, sorted
@@ -149,14 +152,6 @@ type disabledID struct {
 type parsed struct {
 	f    *file
 	root *table
-}
-
-var modes = []string{"enforce", "observe", "soft"}
-
-func (l *loader) mode() {
-	if l.o.Mode != "" && !slices.Contains(modes, l.o.Mode) {
-		l.d.errorf(nil, 0, "policy.mode: unknown mode %q: one of %s%s", l.o.Mode, strings.Join(modes, ", "), suggest(l.o.Mode, modes))
-	}
 }
 
 // read parses the built-in file and those of the directory, in name order.

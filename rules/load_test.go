@@ -16,7 +16,7 @@ func TestOptions(t *testing.T) {
 		{func(o *Options) { o.Defaults = "1999.01" }, `policy.defaults: there is no version "1999.01" of the built-in rules; there is 2026.11`},
 		{func(o *Options) { o.Defaults = "../defaults/2026.11" }, "policy.defaults: there is no version"},
 		{func(o *Options) { o.Disable = []string{"DMARC_POLICY_REJET"} }, `policy.disable: there is no rule "DMARC_POLICY_REJET"; did you mean "DMARC_POLICY_REJECT"?`},
-		{func(o *Options) { o.Mode = "observ" }, `policy.mode: unknown mode "observ": one of enforce, observe, soft; did you mean "observe"?`},
+		{func(o *Options) { o.Mode = "observ" }, `policy.mode: unknown mode "observ": one of observe, tag, hold, soft, enforce; did you mean "observe"?`},
 		{func(o *Options) { o.Thresholds = map[string]float64{"helt": 6} }, `policy.thresholds: unknown threshold "helt"`},
 		{func(o *Options) { o.Dir = filepath.Join(o.Dir, "none") }, "rules_dir: "},
 	} {

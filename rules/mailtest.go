@@ -54,13 +54,19 @@ type RuleInfo struct {
 	Builtin bool
 	// Describe is its text for people, by language; not to be changed.
 	Describe map[string]string
+	// Sum is a hash of all that the rule does. It is the same for a rule of which only words or tests are others.
+	Sum     string
+	Mode    string  // observe, tag, hold, or reject for no limit
+	Percent float64 // of the recipients; for the others it observes
 }
 
 // Rules returns all rules in force, in the order in which they are read.
 func (p *Policy) Rules() []RuleInfo {
 	list := make([]RuleInfo, 0, len(p.rules))
 	for _, r := range p.rules {
-		list = append(list, RuleInfo{ID: r.id, Place: r.place(), Builtin: strings.HasPrefix(r.f.path, "defaults/"), Describe: r.describe})
+		list = append(list, RuleInfo{
+			ID: r.id, Place: r.place(), Builtin: strings.HasPrefix(r.f.path, "defaults/"), Describe: r.describe, Sum: r.sum, Mode: r.mode.String(), Percent: r.percent,
+		})
 	}
 	return list
 }

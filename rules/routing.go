@@ -53,14 +53,14 @@ func (x *decoder) address(v *value) mail.Address {
 	return a
 }
 
-// decision is what the rule does when it hits, under its ceiling. Discarding is harsher than holding and gives way to it; a
+// decision is what the rule does when it hits, under a ceiling. Discarding is harsher than holding and gives way to it; a
 // redirection is milder than holding, so that only observe and tag stop it.
-func (r *rule) decision() *decision {
-	d := &decision{rule: r, action: r.mode.under(r.action)}
+func (r *rule) decision(c ceiling) *decision {
+	d := &decision{rule: r, action: c.under(r.action)}
 	switch {
-	case r.discard && r.mode == holdAtMost:
+	case r.discard && c == holdAtMost:
 		d.action = mail.Hold
-	case r.mode == tagAtMost && (r.discard || !r.redirect.IsNull()):
+	case c == tagAtMost && (r.discard || !r.redirect.IsNull()):
 		d.action = mail.Tag
 	default:
 		d.discard, d.redirect = r.discard, r.redirect

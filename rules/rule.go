@@ -44,6 +44,11 @@ type rule struct {
 	burden   burden
 
 	from, until string        // days, that of the end counted; "": no limit
+	weekly      *weekly       // nil: at all times
+	percent     float64       // of the recipients; for the others it observes
+	partial     bool          // percent is below 100
+	stays       bool          // it does not step back by itself
+	sum         string        // of all that it does
 	domains     []string      // whose recipients it is for; nil: everybody
 	left        bool          // some domain leaves it out
 	asks        []alternative // what its condition asks; nil: not known
@@ -64,6 +69,8 @@ const (
 
 var ceilings = map[string]ceiling{"observe": observeOnly, "tag": tagAtMost, "hold": holdAtMost, "reject": noCeiling}
 
+func (c ceiling) String() string { return [...]string{"reject", "observe", "tag", "hold"}[c] }
+
 // under gives the milder of an action and the ceiling.
 func (c ceiling) under(a mail.Action) mail.Action {
 	switch c {
@@ -76,7 +83,7 @@ func (c ceiling) under(a mail.Action) mail.Action {
 }
 
 var (
-	ruleKeys   = []string{"id", "describe", "when", "score", "action", "redirect", "bcc", "strip", "add_header", "class", "at", "mode", "reply", "keep", "final", "from", "until", "domains", "test"}
+	ruleKeys   = []string{"id", "describe", "when", "score", "action", "redirect", "bcc", "strip", "add_header", "class", "at", "mode", "reply", "keep", "final", "percent", "retreat", "from", "until", "schedule", "domains", "test"}
 	actionKeys = []string{"accept", "allow", "tag", "discard", "hold", "defer", "reject"}
 )
 
@@ -124,7 +131,7 @@ func (x *decoder) str(t *table, key string) (string, int) {
 
 // rule decodes one [[rule]]; it returns nil when it cannot be judged.
 func (x *decoder) rule(t *table) *rule {
-	r := &rule{f: x.f, off: t.off}
+	r := &rule{f: x.f, off: t.off, sum: identifyRule(t)}
 	x.unknownKeys(t, ruleKeys, "[[rule]]")
 	x.id(r, t)
 	x.describe(r, t)
@@ -133,10 +140,13 @@ func (x *decoder) rule(t *table) *rule {
 	x.mode(r, t)
 	x.reply(r, t)
 	x.final(r, t)
+	x.retreat(r, t)
 	x.dates(r, t)
+	x.schedule(r, t)
 	ok := x.when(r, t)
 	x.domains(r, t)
 	x.stage(r, t, ok)
+	x.percent(r, t)
 	x.keep(r, t)
 	x.tests(r, t)
 	if !ok || r.id == "" {

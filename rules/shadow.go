@@ -161,10 +161,10 @@ func (r *rule) shadows(later *rule, p *Policy) bool {
 	return implies(later.asks, r.asks)
 }
 
-// always reports whether the rule decides whenever its condition is true: it does more than observe, on every day, and no domain
-// leaves it out.
+// always reports whether the rule decides whenever its condition is true: it does more than observe, for everybody, on every day and at
+// every hour, and no domain leaves it out. A rule that steps back by itself goes no further than a tag, which decides, too.
 func (r *rule) always() bool {
-	return r.mode != observeOnly && r.from == "" && r.until == "" && !r.left
+	return r.mode != observeOnly && r.from == "" && r.until == "" && r.weekly == nil && !r.partial && !r.left
 }
 
 // covers reports whether it is for all recipients that the other is for.

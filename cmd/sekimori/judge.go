@@ -163,7 +163,7 @@ func newJudge(ctx context.Context, cfg *config.Config, o judgeOptions) (*judge, 
 	}
 	j.gate = gate.New(gate.Options{
 		Keep: o.facts, Judged: o.judged,
-		Groups: o.groups, Chain: j.chain, Policy: j.policy, Degraded: degraded, Observe: cfg.Policy.Mode == "observe", Now: func() time.Time {
+		Groups: o.groups, Chain: j.chain, Policy: j.policy, Degraded: degraded, Now: func() time.Time {
 			return time.Now().In(cfg.Digest.Location()) // rules speak of the hour on people's clocks
 		},
 	})

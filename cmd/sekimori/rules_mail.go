@@ -102,7 +102,7 @@ func (t *mailTester) judge(ctx context.Context, m rules.MailTest) (*judge, func(
 		closing()
 		return nil, nil, err
 	}
-	j.gate = gate.New(gate.Options{Chain: j.chain, Policy: j.policy, Degraded: map[string]mail.Action{}, Observe: t.cfg.Policy.Mode == "observe", Now: now})
+	j.gate = gate.New(gate.Options{Chain: j.chain, Policy: j.policy, Degraded: map[string]mail.Action{}, Now: now})
 	return j, closing, nil
 }
 

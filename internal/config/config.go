@@ -131,7 +131,7 @@ func (r Redis) Embedded() bool { return r.URL == "" && r.Sentinel == nil && len(
 
 // Policy is [policy].
 type Policy struct {
-	Mode       string             `toml:"mode"`       // enforce | observe | soft
+	Mode       string             `toml:"mode"`       // observe | tag | hold | soft | enforce
 	Defaults   string             `toml:"defaults"`   // version of the embedded rules; empty: the newest
 	Disable    []string           `toml:"disable"`    // ids of default rules
 	Thresholds map[string]float64 `toml:"thresholds"` // tag, hold, reject; an absent one never applies

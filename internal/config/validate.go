@@ -106,7 +106,7 @@ func (v *validator) directories() {
 
 func (v *validator) policy() {
 	p := v.cfg.Policy
-	v.oneOf("policy.mode", p.Mode, "enforce", "observe", "soft")
+	v.oneOf("policy.mode", p.Mode, "observe", "tag", "hold", "soft", "enforce")
 	order := []string{"tag", "hold", "reject"}
 	last, lastName := math.Inf(-1), ""
 	for _, name := range sortedKeys(p.Thresholds) {

@@ -20,7 +20,6 @@ type Gate struct {
 	chain    *filters.Chain
 	policy   *rules.Policy
 	degraded map[string]mail.Action // dependency -> at least this, when a check that needs it could not look
-	observe  bool
 	keep     func(*rules.Policy, *rules.Case, []mail.Verdict)
 	groups   func(mail.Address) ([]string, error)
 	now      func() time.Time
@@ -32,7 +31,6 @@ type Options struct {
 	Chain    *filters.Chain
 	Policy   *rules.Policy
 	Degraded map[string]mail.Action
-	Observe  bool // policy.mode = "observe": Degraded does not apply, everything is delivered
 	Now      func() time.Time
 	// Groups says in which groups of the directory a recipient is, from memory; nil, or an error: nobody knows.
 	Groups func(mail.Address) ([]string, error)
@@ -46,7 +44,7 @@ type Options struct {
 
 // New returns a Gate.
 func New(o Options) *Gate {
-	return &Gate{chain: o.Chain, policy: o.Policy, degraded: o.Degraded, observe: o.Observe, groups: o.Groups, now: o.Now, keep: o.Keep, judged: o.Judged}
+	return &Gate{chain: o.Chain, policy: o.Policy, degraded: o.Degraded, groups: o.Groups, now: o.Now, keep: o.Keep, judged: o.Judged}
 }
 
 // Visit is one connection. Its methods are called by one goroutine, in the order of the dialogue.
@@ -296,9 +294,9 @@ func (j *Judging) gather() {
 }
 
 // degrade applies [degraded]: when a check could not look because of a dependency for which the administrator wants mail
-// deferred or held, the verdict is at least that. A final verdict (an allow list, a rejection) stands.
+// deferred or held, the verdict is at least that, as far as the policy's mode lets it. A final verdict (an allow list, a rejection) stands.
 func (g *Gate) degrade(v mail.Verdict, tx *mail.Transaction) mail.Verdict {
-	if len(g.degraded) == 0 || v.Final || g.observe {
+	if len(g.degraded) == 0 || v.Final || g.policy.Mode(v.Rcpt) == "observe" {
 		return v
 	}
 	for _, o := range tx.Outcomes {
@@ -315,6 +313,7 @@ func (g *Gate) degrade(v mail.Verdict, tx *mail.Transaction) mail.Verdict {
 			if want == mail.Defer {
 				v.Reply = mail.Transient(451, 4, 3, "A check of this message is not available at the moment, please try again later")
 			}
+			v = g.policy.Soften(v, tx.Session.KeepRefused)
 		}
 	}
 	return v

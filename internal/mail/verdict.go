@@ -87,6 +87,10 @@ type Verdict struct {
 	Unknown  []string // ids of rules that could not be judged because of it
 	Observed []string // ids of rules that would have acted but were told to observe
 
+	// Would is the word of what would have been done if the policy's mode did not ask for less; empty: what is done. Why stands in
+	// RuleID and Counted all the same.
+	Would string
+
 	// Where a mail goes that is delivered or tagged. With a harsher action Redirect is null and Discard is false.
 	Redirect Address   // instead of Rcpt; null: to Rcpt
 	Discard  bool      // to nobody, although it is accepted
