@@ -35,6 +35,10 @@ func (w *world) learner() *Learner {
 	return NewLearner(w.client, func() time.Time { return w.now }, slog.New(slog.NewTextHandler(io.Discard, nil)))
 }
 
+func sample(c Class, tokens []string, fingerprint string) Sample {
+	return Sample{Class: c, Tokens: tokens, Fingerprint: fingerprint}
+}
+
 // spamTokens and hamTokens share "both" and differ in the rest.
 func spamTokens(i int) []string { return []string{"both", "pills", "offer", fmt.Sprint("s", i)} }
 
@@ -124,10 +128,10 @@ func TestLearnTwice(t *testing.T) {
 	if dump(l.Model()) != before {
 		t.Fatal("correcting back leaves a trace")
 	}
-	if !must[bool](t)(l.Unlearn(ctx, spamTokens(1), "f")) || !must[bool](t)(l.Unlearn(ctx, hamTokens(1), "h")) {
+	if must[[]Lesson](t)(l.Unlearn(ctx, spamTokens(1), "f")) == nil || must[[]Lesson](t)(l.Unlearn(ctx, hamTokens(1), "h")) == nil {
 		t.Fatal("not unlearned")
 	}
-	if must[bool](t)(l.Unlearn(ctx, spamTokens(1), "f")) {
+	if must[[]Lesson](t)(l.Unlearn(ctx, spamTokens(1), "f")) != nil {
 		t.Fatal("unlearned twice")
 	}
 	other := w.learner()
@@ -144,16 +148,16 @@ func TestLearnAll(t *testing.T) {
 	ctx, l := t.Context(), w.learner()
 	samples := func(yield func(Sample) bool) {
 		for i := range 1000 {
-			if !yield(Sample{Spam, spamTokens(i), fmt.Sprint("s", i)}) || !yield(Sample{Ham, hamTokens(i), fmt.Sprint("h", i)}) {
+			if !yield(sample(Spam, spamTokens(i), fmt.Sprint("s", i))) || !yield(sample(Ham, hamTokens(i), fmt.Sprint("h", i))) {
 				return
 			}
-			if i%10 == 0 && !yield(Sample{Ham, hamTokens(i), fmt.Sprint("h", i)}) { // the same file twice
+			if i%10 == 0 && !yield(sample(Ham, hamTokens(i), fmt.Sprint("h", i))) { // the same file twice
 				return
 			}
 		}
 	}
 	calls := 0
-	p, err := l.LearnAll(ctx, samples, func(Progress) { calls++ })
+	p, err := l.LearnAll(ctx, samples, func(Progress, int) { calls++ })
 	if err != nil || p.Shown != 2000 || p.Known != 100 || p.Moved != 0 || calls < 10 {
 		t.Fatalf("%+v in %d calls, %v", p, calls, err)
 	}
@@ -198,7 +202,7 @@ func TestConnectionLost(t *testing.T) {
 			t.Errorf("after %v: %+v", after, n)
 		}
 		l.client.(*losing).left = 1
-		if !must[bool](t)(l.Unlearn(ctx, spamTokens(1), "a")) || l.Model().Counts().SpamShown != 0 {
+		if must[[]Lesson](t)(l.Unlearn(ctx, spamTokens(1), "a")) == nil || l.Model().Counts().SpamShown != 0 {
 			t.Errorf("after %v: not unlearned, %+v", after, l.Model().Counts())
 		}
 		other := w.learner()
@@ -215,17 +219,19 @@ type losing struct {
 	left  int
 }
 
-func (c *losing) Watch(ctx context.Context, f func(*store.Tx) error, keys ...string) error {
+func (c *losing) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *store.Cmd {
 	if c.left == 0 {
-		return c.Client.Watch(ctx, f, keys...)
+		return c.Client.EvalSha(ctx, sha, keys, args...)
 	}
 	c.left--
+	cmd := &store.Cmd{}
 	if c.after {
-		if err := c.Client.Watch(ctx, f, keys...); err != nil {
-			return err
+		if cmd = c.Client.Eval(ctx, learnLua, keys, args...); cmd.Err() != nil {
+			return cmd
 		}
 	}
-	return io.ErrClosedPipe
+	cmd.SetErr(io.ErrClosedPipe)
+	return cmd
 }
 
 func TestMonths(t *testing.T) {
@@ -242,12 +248,12 @@ func TestMonths(t *testing.T) {
 	if err := l.reload(ctx); err != nil || l.Model().Counts().SpamShown != 1 {
 		t.Fatalf("after a year: %+v, %v", l.Model().Counts(), err)
 	}
-	if n, _ := w.client.Exists(ctx, hashKey(Spam, "202601"), hashKey(Spam, "202612")).Result(); n != 1 {
+	if n, _ := w.client.Exists(ctx, hashKey(Everybody, Spam, "202601"), hashKey(Everybody, Spam, "202612")).Result(); n != 1 {
 		t.Errorf("%d hashes are left", n)
 	}
 	// What has aged out is not taken away a second time, and may be learned again.
-	must[bool](t)(l.Unlearn(ctx, spamTokens(1), "old"))
-	if n, _ := w.client.Exists(ctx, hashKey(Spam, "202601")).Result(); n != 0 {
+	must[[]Lesson](t)(l.Unlearn(ctx, spamTokens(1), "old"))
+	if n, _ := w.client.Exists(ctx, hashKey(Everybody, Spam, "202601")).Result(); n != 0 {
 		t.Error("unlearning made a hash of the past")
 	}
 }
@@ -265,7 +271,7 @@ func TestDeltas(t *testing.T) {
 	for i := range 5 {
 		must[bool](t)(b.Learn(ctx, Spam, spamTokens(i), fmt.Sprint("s", i)))
 	}
-	must[bool](t)(b.Unlearn(ctx, spamTokens(3), "s3"))
+	must[[]Lesson](t)(b.Unlearn(ctx, spamTokens(3), "s3"))
 	waitFor(t, func() bool { return dump(a.Model()) == dump(b.Model()) })
 	cancel()
 	<-done

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"sekimori/internal/store"
@@ -21,25 +23,39 @@ func (l *Learner) Load(ctx context.Context) error {
 func (l *Learner) load(ctx context.Context) error {
 	m := NewModel()
 	now := l.now()
+	learned := map[Scope][2]int{}
 	for n := range months {
+		month := monthBefore(now, n)
 		for _, c := range []Class{Ham, Spam} {
-			if err := l.loadHash(ctx, m, c, monthBefore(now, n)); err != nil {
+			err := l.scan(ctx, hashKey(Everybody, c, month), func(token string, n int) { m.put(c, token, n) })
+			if err != nil {
 				return fmt.Errorf("loading the Bayes model: %w", err)
 			}
 		}
+		err := l.scan(ctx, scopesKey(month), func(field string, n int) {
+			if c, scope, ok := cutField(field); ok {
+				mails := learned[Scope(scope)]
+				mails[index(c)] += n
+				learned[Scope(scope)] = mails
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("loading the Bayes model: %w", err)
+		}
 	}
-	m.loaded = true
+	m = m.capped(l.limits().Vocabulary)
 	l.model.Store(m)
+	l.narrow.load(learned)
 	return nil
 }
 
-// loadHash adds one hash. HSCAN may return a field twice while the hash grows, hence the map.
-func (l *Learner) loadHash(ctx context.Context, m *Model, c Class, month string) error {
+// scan calls f for every field of a hash with its count. HSCAN may return a field twice while the hash grows, hence the map.
+func (l *Learner) scan(ctx context.Context, key string, f func(field string, n int)) error {
 	const page = 2000
 	counts := map[string]int{}
 	cursor := uint64(0)
 	for {
-		fields, next, err := l.client.HScan(ctx, hashKey(c, month), cursor, "", page).Result()
+		fields, next, err := l.client.HScan(ctx, key, cursor, "", page).Result()
 		if err != nil {
 			return err
 		}
@@ -51,11 +67,9 @@ func (l *Learner) loadHash(ctx context.Context, m *Model, c Class, month string)
 		}
 		cursor = next
 	}
-	m.addShown(c, counts[tokenShown])
-	delete(counts, tokenShown)
-	for token, n := range counts {
-		if n != 0 {
-			m.observe(c, token, n)
+	for field, n := range counts {
+		if n > 0 {
+			f(field, n)
 		}
 	}
 	return nil
@@ -122,12 +136,15 @@ func (l *Learner) follow(payload string) (reload bool) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for c := range d.Counts {
-		if _, ok := ParseClass(string(c)); !ok {
-			return true
+	for _, byClass := range append(slices.Collect(maps.Values(d.Scoped)), d.Counts) {
+		for c := range byClass {
+			if _, ok := ParseClass(string(c)); !ok {
+				return true
+			}
 		}
 	}
-	d.apply(l.Model(), 1)
+	addCounts(l.Model(), d.Counts, 1)
+	l.narrow.follow(d.Scoped, false)
 	return false
 }
 
@@ -137,8 +154,8 @@ func (l *Learner) expire(ctx context.Context) error {
 	now := l.now()
 	_, err := l.client.Pipelined(ctx, func(p store.Pipeliner) error {
 		for n := months; n < months+lookBack; n++ {
-			p.Unlink(ctx, hashKey(Ham, monthBefore(now, n)))
-			p.Unlink(ctx, hashKey(Spam, monthBefore(now, n)))
+			p.Unlink(ctx, hashKey(Everybody, Ham, monthBefore(now, n)))
+			p.Unlink(ctx, hashKey(Everybody, Spam, monthBefore(now, n)))
 		}
 		return nil
 	})

@@ -150,8 +150,8 @@ func (m *Model) rates(tokens []string) rates {
 	hamNever, spamNever := 1/ham[0], 1/spam[0]
 	r := rates{make([]float64, len(tokens)), make([]float64, len(tokens)), make([]float64, len(tokens)), hams >= 1 && spams >= 1}
 	for i := range tokens {
-		h := math.Round(ham[i+2]*hamNever - 1)
-		s := math.Round(spam[i+2]*spamNever - 1)
+		h := math.Max(0, math.Round(ham[i+2]*hamNever-1))
+		s := math.Max(0, math.Round(spam[i+2]*spamNever-1))
 		r.ham[i], r.spam[i], r.n[i] = h/math.Max(hams, 1), s/math.Max(spams, 1), s+h
 	}
 	return r

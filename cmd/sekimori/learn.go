@@ -22,34 +22,47 @@ import (
 type learnCmd struct {
 	Class string   `arg:"" enum:"spam,ham" help:"spam or ham."`
 	Paths []string `arg:"" name:"path" help:"Files with one message each, mbox files, and directories of such (Maildirs too)."`
+	Scope string   `help:"For whom: all, @DOMAIN or an address." default:"all"`
 	JSON  bool     `help:"Print JSON."`
 }
 
 // Help is the long help.
 func (learnCmd) Help() string {
 	return "Only mails that the check is not sure of already teach it anything; the rest is counted as shown. A mail that was shown " +
-		"before as the other class is moved. The running servers take over what was learned within seconds."
+		"before as the other class is moved; one that was shown as the same class changes nothing, so a command that was interrupted is " +
+		"simply given again. The running servers take over what was learned within seconds."
 }
 
 // maxLearn is the largest file that is read as a message; an mbox may be larger.
 const maxLearn = 64 << 20
 
+// parseScope reads --scope.
+func parseScope(s string) (reputation.Scope, error) {
+	scope, ok := reputation.ParseScope(s)
+	if !ok {
+		return "", usage("--scope %s: all, @DOMAIN or an address, such as @example.jp or sato@example.jp", s)
+	}
+	return scope, nil
+}
+
 // Run shows every message to the learner and says how far it has come.
 func (c learnCmd) Run(a *app) error {
+	scope, err := parseScope(c.Scope)
+	if err != nil {
+		return err
+	}
 	l, err := a.openLearner()
 	if err != nil {
 		return err
 	}
 	defer l.store.Close()
 	class, _ := reputation.ParseClass(c.Class)
-	reader := &learnReader{class: class, tokens: bayes.Tokenizer{Hostname: l.cfg.Hostname}}
-	last := time.Now()
-	progress, err := l.LearnAll(a.ctx, reader.samples(c.Paths), func(p reputation.Progress) {
-		if time.Since(last) > 2*time.Second {
-			last = time.Now()
-			fmt.Fprintf(a.err, "%d mails shown, %d learned …\n", p.Shown, p.Learned)
-		}
+	reader := &learnReader{sample: reputation.Sample{Class: class, Scopes: []reputation.Scope{scope}}, tokens: bayes.Tokenizer{Hostname: l.cfg.Hostname}}
+	bar := newProgressBar(a.err, c.JSON, octetsOf(c.Paths))
+	progress, err := l.LearnAll(a.ctx, reader.samples(c.Paths), func(p reputation.Progress, _ int) {
+		bar.show(reader.octets, fmt.Sprintf("%d mails shown, %d learned", p.Shown, p.Learned))
 	})
+	bar.end()
 	for _, e := range reader.errs {
 		fmt.Fprintln(a.err, "sekimori:", e)
 	}
@@ -63,14 +76,22 @@ func (c learnCmd) Run(a *app) error {
 	} else {
 		fmt.Fprintf(a.out, "%s: %d mails shown, %d of them taught something, %d were known, %d were moved from the other class\n",
 			c.Class, progress.Shown, progress.Learned, progress.Known, progress.Moved)
-	}
-	if len(reader.errs) > 0 || reader.files == 0 {
-		if reader.files == 0 && len(reader.errs) == 0 {
-			fmt.Fprintln(a.err, "sekimori: there is no message in", strings.Join(c.Paths, ", "))
+		if progress.Alike > 0 {
+			fmt.Fprintf(a.out, "%d are near copies of so many others that their words were not counted\n", progress.Alike)
 		}
-		return found
 	}
-	return nil
+	return reader.result(a, c.Paths)
+}
+
+// result is the exit code for what was read.
+func (r *learnReader) result(a *app, paths []string) error {
+	if len(r.errs) == 0 && r.files > 0 {
+		return nil
+	}
+	if r.files == 0 && len(r.errs) == 0 {
+		fmt.Fprintln(a.err, "sekimori: there is no message in", strings.Join(paths, ", "))
+	}
+	return found
 }
 
 // learner is what was learned, with the store that it is kept in.
@@ -101,9 +122,10 @@ func (a *app) openLearner() (*learner, error) {
 
 // learnReader finds the messages.
 type learnReader struct {
-	class  reputation.Class
+	sample reputation.Sample // what all have in common
 	tokens bayes.Tokenizer
 	files  int
+	octets int64 // of the files that were read
 	errs   []error
 }
 
@@ -146,13 +168,16 @@ func (r *learnReader) file(path string, yield func(reputation.Sample) bool) erro
 		return nil
 	}
 	r.files++
+	r.octets += int64(len(b))
 	for msg := range messages(b) {
 		if len(msg) > maxLearn {
 			r.errs = append(r.errs, fmt.Errorf("%s: a message of %d octets is passed over", path, len(msg)))
 			continue
 		}
 		m := mime.Parse(withCRLF(msg))
-		if !yield(reputation.Sample{Class: r.class, Tokens: r.tokens.Tokens(m), Fingerprint: bayes.Fingerprint(m)}) {
+		s := r.sample
+		s.Tokens, s.Fingerprint = r.tokens.Tokens(m), bayes.Fingerprint(m)
+		if !yield(s) {
 			return errEnough
 		}
 	}
@@ -179,28 +204,4 @@ func messages(b []byte) iter.Seq[[]byte] {
 			}
 		}
 	}
-}
-
-type bayesCmd struct {
-	Stats bayesStatsCmd `cmd:"" help:"Say how much was learned, and whether it is enough."`
-}
-
-type bayesStatsCmd struct {
-	JSON bool `help:"Print JSON."`
-}
-
-func (c bayesStatsCmd) Run(a *app) error {
-	l, err := a.openLearner()
-	if err != nil {
-		return err
-	}
-	defer l.store.Close()
-	s := l.Stats()
-	if c.JSON {
-		return a.json(s)
-	}
-	w := a.table()
-	fmt.Fprintln(w, "CLASS\tSHOWN\tLEARNED\tTOKENS")
-	fmt.Fprintf(w, "ham\t%d\t%d\t%d\nspam\t%d\t%d\t%d\n", s.HamShown, s.HamLearned, s.HamTokens, s.SpamShown, s.SpamLearned, s.SpamTokens)
-	return w.Flush()
 }

@@ -33,6 +33,7 @@ type cli struct {
 	Trace      traceCmd      `cmd:"" help:"Tell what happened to a mail: by sender, recipient, subject, Message-ID, id or client."`
 	Explain    explainCmd    `cmd:"" help:"Say in sentences why a mail was treated as it was, and what would let the next one through."`
 	Learn      learnCmd      `cmd:"" help:"Teach the Bayesian check from files and directories."`
+	Unlearn    unlearnCmd    `cmd:"" help:"Take away what mails taught the Bayesian check."`
 	Bayes      bayesCmd      `cmd:"" help:"What the Bayesian check has learned."`
 	Quarantine quarantineCmd `cmd:"" help:"List, show, release and delete held mail."`
 	Digest     digestCmd     `cmd:"" help:"Tell people what is held for them: send now, show, list, set."`

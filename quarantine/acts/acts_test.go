@@ -82,11 +82,8 @@ func TestLearning(t *testing.T) {
 	everywhere(t, func(t *testing.T, g *rig) {
 		ctx, sato := t.Context(), person("sato@example.jp")
 		g.hold(t, "m1")
-		l, err := g.lesson(ctx, "m1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := g.learner.Learn(ctx, "spam", l.tokens, l.fingerprint); err != nil {
+		l := g.lessonOf(t, "m1")
+		if _, err := g.learner.Learn(ctx, "spam", l.Tokens, l.Fingerprint); err != nil {
 			t.Fatal(err)
 		}
 		before := g.learner.Model().Counts()
@@ -94,9 +91,15 @@ func TestLearning(t *testing.T) {
 		if n := g.learner.Model().Counts(); g.known(t, "m1") != "ham" || n.SpamShown != 0 || n.HamShown != 1 {
 			t.Errorf("released: %q %+v", g.known(t, "m1"), n)
 		}
+		if got := g.scopes(t, "m1"); got != "all=ham @example.jp=ham sato@example.jp=ham" {
+			t.Errorf("released, for whom: %s", got)
+		}
 		must(g.Undo(ctx, sato, r.ID))(t)
 		if n := g.learner.Model().Counts(); g.known(t, "m1") != "spam" || n != before {
 			t.Errorf("undone: %q %+v, before %+v", g.known(t, "m1"), n, before)
+		}
+		if got := g.scopes(t, "m1"); got != "all=spam" {
+			t.Errorf("undone, for whom: %s", got)
 		}
 		g.hold(t, "m2", func(h *quarantine.Held) { h.Class = "spoof" })
 		if r := must(g.Delete(ctx, sato, "m2", nil))(t); r.Learned != "" || g.known(t, "m2") != "" {
@@ -119,6 +122,9 @@ func TestLearning(t *testing.T) {
 		}
 		if r := must(g.Delete(ctx, role(Admin), "m4", []mail.Address{addr("ito@example.jp")}))(t); r.Learned != "spam" {
 			t.Errorf("an administrator did not: %+v", r)
+		}
+		if got := g.scopes(t, "m4"); got != "all=spam @example.jp=spam" {
+			t.Errorf("an administrator teaches for %s", got)
 		}
 	})
 }

@@ -322,32 +322,30 @@ func (s *Service) doPart(ctx context.Context, k *kept, part []string) (map[strin
 			failed[id] = err.Error()
 			continue
 		}
-		s.teachPart(ctx, k, id, i.Class)
+		s.teachPart(ctx, k, &i)
 	}
 	return failed, nil
 }
 
 // teachPart lets a small bulk act teach the model like single ones. A large one says more about a rule than about mails.
-func (s *Service) teachPart(ctx context.Context, k *kept, id, class string) {
+func (s *Service) teachPart(ctx context.Context, k *kept, i *quarantine.Item) {
 	j := k.Job
 	c := reputation.Ham
 	if j.Act == actDelete {
 		c = reputation.Spam
 	}
-	if len(j.IDs) > jobInline || !s.teaches(j.Actor) || class == "undeliverable" || class == "malware" || c == reputation.Spam && class != "spam" {
+	if len(j.IDs) > jobInline || !s.teaches(j.Actor) || i.Class == "undeliverable" || i.Class == "malware" || c == reputation.Spam && i.Class != "spam" {
 		return
 	}
-	before, err := s.show(ctx, id, c)
+	before, err := s.show(ctx, j.Actor, i, mineOf(j.Actor, i), c)
 	if err != nil {
-		s.o.Log.Warn("acts: a mail of a bulk act was not learned", "id", id, "error", err)
+		s.o.Log.Warn("acts: a mail of a bulk act was not learned", "id", i.ID, "error", err)
 		return
 	}
-	if before != c {
-		pipe := s.o.Client.Pipeline()
-		pipe.HSet(ctx, lessonsKey(k.ID), id, string(before))
-		pipe.Expire(ctx, lessonsKey(k.ID), receiptLife)
-		_, _ = pipe.Exec(ctx)
-	}
+	pipe := s.o.Client.Pipeline()
+	pipe.HSet(ctx, lessonsKey(k.ID), i.ID, before)
+	pipe.Expire(ctx, lessonsKey(k.ID), receiptLife)
+	_, _ = pipe.Exec(ctx)
 }
 
 // undoPart takes back what was decided about some mails.
@@ -378,7 +376,11 @@ func (s *Service) undoPart(ctx context.Context, k *kept, part []string) (map[str
 		if err != nil {
 			continue // nothing was learned from it
 		}
-		if err := s.restore(ctx, id, reputation.Class(before)); err != nil {
+		class := reputation.Ham
+		if j.Act == actDelete {
+			class = reputation.Spam
+		}
+		if err := s.restore(ctx, j.Actor, &i, mineOf(j.Actor, &i), class, before); err != nil {
 			failed[id] = "what was learned: " + err.Error()
 		}
 		s.o.Client.HDel(ctx, lessonsKey(k.ID), id)

@@ -43,7 +43,7 @@ func (s *Service) Release(ctx context.Context, a Actor, id string, rcpts []mail.
 		s.allowFrom(ctx, a, &i, who, k)
 	}
 	if i.Class != "malware" && i.Class != "undeliverable" {
-		s.teach(ctx, a, k, reputation.Ham)
+		s.teach(ctx, a, &i, k, reputation.Ham)
 	}
 	s.note(ctx, &i, k, reputation.Released)
 	return k.Receipt, s.saveReceipt(ctx, k)
@@ -72,7 +72,7 @@ func (s *Service) remove(ctx context.Context, a Actor, act, id string, rcpts []m
 	}
 	k.UndoUntil = d.At.Add(deletedFor)
 	if act == actReport || i.Class == "spam" {
-		s.teach(ctx, a, k, reputation.Spam)
+		s.teach(ctx, a, &i, k, reputation.Spam)
 	}
 	if act == actReport {
 		s.note(ctx, &i, k, reputation.Reported)

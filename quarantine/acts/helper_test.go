@@ -185,17 +185,38 @@ func (g *rig) tick(t testing.TB, d time.Duration) {
 	g.Tick(t.Context())
 }
 
+func (g *rig) lessonOf(t testing.TB, id string) reputation.Sample {
+	t.Helper()
+	i, err := g.keeper.Show(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := g.lesson(t.Context(), Actor{Role: Admin}, &i, i.Rcpts, reputation.Ham)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// known is as what a mail is known for everybody.
 func (g *rig) known(t testing.TB, id string) string {
 	t.Helper()
-	l, err := g.lesson(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
+	for _, l := range must(g.learner.Known(t.Context(), g.lessonOf(t, id).Fingerprint))(t) {
+		if l.Scope == reputation.Everybody {
+			return string(l.Class)
+		}
 	}
-	c, err := g.learner.Known(t.Context(), l.fingerprint)
-	if err != nil {
-		t.Fatal(err)
+	return ""
+}
+
+// scopes is as what it is known, and for whom.
+func (g *rig) scopes(t testing.TB, id string) string {
+	t.Helper()
+	var all []string
+	for _, l := range must(g.learner.Known(t.Context(), g.lessonOf(t, id).Fingerprint))(t) {
+		all = append(all, l.Scope.String()+"="+string(l.Class))
 	}
-	return string(c)
+	return strings.Join(all, " ")
 }
 
 // logged returns the acts in the audit log about a mail, oldest first.

@@ -3,32 +3,51 @@ package acts
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"sekimori/filters/bayes"
+	"sekimori/internal/mail"
 	"sekimori/internal/mime"
+	"sekimori/quarantine"
 	"sekimori/reputation"
 )
 
 // mostLearned is the largest mail that is learned.
 const mostLearned = 64 << 20
 
-// lesson is a mail as the model knows it.
-type lesson struct {
-	tokens      []string
-	fingerprint string
-}
+// mostScopes is for how many recipients of one mail it is learned by themselves.
+const mostScopes = 10
 
-func (s *Service) lesson(ctx context.Context, id string) (lesson, error) {
-	c, done, err := s.o.Keeper.Raw(ctx, id)
+// lesson is a mail as the model learns it from somebody, for those it came for. A person teaches for himself, and within bounds for
+// his domain and everybody; one who looks after the mail of others teaches for these two.
+func (s *Service) lesson(ctx context.Context, a Actor, i *quarantine.Item, rcpts []mail.Address, c reputation.Class) (reputation.Sample, error) {
+	content, done, err := s.o.Keeper.Raw(ctx, i.ID)
 	if err != nil {
-		return lesson{}, err
+		return reputation.Sample{}, err
 	}
 	defer done()
-	if c.Len() > mostLearned {
-		return lesson{}, fmt.Errorf("a mail of %d octets is not learned", c.Len())
+	if content.Len() > mostLearned {
+		return reputation.Sample{}, fmt.Errorf("a mail of %d octets is not learned", content.Len())
 	}
-	m := mime.Parse(c.Bytes())
-	return lesson{bayes.Tokenizer{Hostname: s.o.Policy().Hostname}.Tokens(m), bayes.Fingerprint(m)}, nil
+	m := mime.Parse(content.Bytes())
+	l := reputation.Sample{
+		Class: c, Tokens: bayes.Tokenizer{Hostname: s.o.Policy().Hostname}.Tokens(m), Fingerprint: bayes.Fingerprint(m), Source: reputation.Admin,
+	}
+	boxes, _ := addressesOf(Actor{}, &Item{Item: *i}, rcpts)
+	if a.Role == Person {
+		l.Source, l.By = reputation.Person, strings.ToLower(a.Name)
+		for _, box := range boxes[:min(len(boxes), mostScopes)] {
+			l.Scopes = append(l.Scopes, reputation.PersonScope(box))
+		}
+	}
+	for _, r := range rcpts[:min(len(rcpts), mostScopes)] {
+		if d := reputation.DomainScope(r); !slices.Contains(l.Scopes, d) {
+			l.Scopes = append(l.Scopes, d)
+		}
+	}
+	l.Scopes = append(l.Scopes, reputation.Everybody)
+	return l, nil
 }
 
 // teaches reports whether the acts of somebody teach the model.
@@ -44,11 +63,11 @@ func (s *Service) teaches(a Actor) bool {
 
 // teach shows the mail to the model: what was learned from it as the other class is undone by that. An act is done also when this
 // is not possible.
-func (s *Service) teach(ctx context.Context, a Actor, k *kept, c reputation.Class) {
+func (s *Service) teach(ctx context.Context, a Actor, i *Item, k *kept, c reputation.Class) {
 	if !s.teaches(a) {
 		return
 	}
-	before, err := s.show(ctx, k.Mail, c)
+	before, err := s.show(ctx, a, &i.Item, k.Rcpts, c)
 	if err != nil {
 		k.NotDone = append(k.NotDone, "learning: "+err.Error())
 		return
@@ -56,39 +75,37 @@ func (s *Service) teach(ctx context.Context, a Actor, k *kept, c reputation.Clas
 	k.Before, k.Taught, k.Learned = before, true, string(c)
 }
 
-func (s *Service) show(ctx context.Context, id string, c reputation.Class) (before reputation.Class, err error) {
-	l, err := s.lesson(ctx, id)
+// show returns what was known of the mail before.
+func (s *Service) show(ctx context.Context, a Actor, i *quarantine.Item, rcpts []mail.Address, c reputation.Class) (before string, err error) {
+	l, err := s.lesson(ctx, a, i, rcpts, c)
 	if err != nil {
 		return "", err
 	}
-	if before, err = s.o.Learner.Known(ctx, l.fingerprint); err != nil || before == c {
-		return before, err
-	}
-	_, err = s.o.Learner.Learn(ctx, c, l.tokens, l.fingerprint)
-	return before, err
+	t, err := s.o.Learner.Teach(ctx, l)
+	return t.Before, err
 }
 
-// unteach makes what the model knows of the mail what it was before.
+// unteach makes what the model knows of the mail what it was before somebody taught it.
 func (s *Service) unteach(ctx context.Context, k *kept) {
-	if !k.Taught || k.Learned == string(k.Before) {
+	if !k.Taught || s.o.Learner == nil {
 		return
 	}
-	if err := s.restore(ctx, k.Mail, k.Before); err != nil {
+	role, name, _ := strings.Cut(k.By, " ")
+	i, err := s.o.Keeper.Show(ctx, k.Mail)
+	if err == nil {
+		err = s.restore(ctx, Actor{Name: name, Role: Role(role)}, &i, k.Rcpts, reputation.Class(k.Learned), k.Before)
+	}
+	if err != nil {
 		k.NotDone = append(k.NotDone, "undoing what was learned: "+err.Error())
 		return
 	}
 	k.Taught, k.Learned = false, ""
 }
 
-func (s *Service) restore(ctx context.Context, id string, before reputation.Class) error {
-	l, err := s.lesson(ctx, id)
+func (s *Service) restore(ctx context.Context, a Actor, i *quarantine.Item, rcpts []mail.Address, c reputation.Class, before string) error {
+	l, err := s.lesson(ctx, a, i, rcpts, c)
 	if err != nil {
 		return err
 	}
-	if before == "" {
-		_, err = s.o.Learner.Unlearn(ctx, l.tokens, l.fingerprint)
-	} else {
-		_, err = s.o.Learner.Learn(ctx, before, l.tokens, l.fingerprint)
-	}
-	return err
+	return s.o.Learner.Restore(ctx, l, before)
 }

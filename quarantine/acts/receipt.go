@@ -29,7 +29,7 @@ type kept struct {
 	By      string // name and role of who did it
 	Mail    string
 	Change  quarantine.Changed
-	Before  reputation.Class // as what the mail was known before it was learned
+	Before  string // what was known of the mail before it was learned
 	Taught  bool
 	Noted   reputation.Event `json:",omitempty"` // what is remembered of the sender
 	NewOnes []string         // ids of permissions that were not there before

@@ -18,9 +18,8 @@ import (
 
 // Learner is what teaches the Bayesian model; reputation.Learner is one.
 type Learner interface {
-	Known(ctx context.Context, fingerprint string) (reputation.Class, error)
-	Learn(ctx context.Context, c reputation.Class, tokens []string, fingerprint string) (bool, error)
-	Unlearn(ctx context.Context, tokens []string, fingerprint string) (bool, error)
+	Teach(ctx context.Context, s reputation.Sample) (reputation.Taught, error)
+	Restore(ctx context.Context, s reputation.Sample, before string) error
 }
 
 // Policy is what the configuration says about acts.
