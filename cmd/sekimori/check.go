@@ -104,6 +104,9 @@ func (checkCmd) run(a *app) error {
 		printErrors(a.err, err)
 		return found
 	}
+	if words := modeWords(policy); words != "" {
+		fmt.Fprintln(a.out, "warning: policy.mode:", words)
+	}
 	for _, w := range policy.Warnings() {
 		fmt.Fprintln(a.out, "note:", w)
 	}

@@ -79,6 +79,7 @@ func (s *server) newGeneration(ctx context.Context, cfg *config.Config) (*genera
 		return nil, err
 	}
 	g.set = set
+	g.warn.set("policy mode", modeWords(g.judge.policy))
 	return g, nil
 }
 

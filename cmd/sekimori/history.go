@@ -258,7 +258,7 @@ func whose(e *history.Event, s *mail.Session, outcomes []mail.Outcome) {
 
 func decidedFor(x *history.Rcpt, v *mail.Verdict) {
 	x.Action, x.Rule, x.RuleAt, x.Class, x.Score, x.To = v.Word(), v.RuleID, v.Rule, v.Class, v.Score, v.Redirect.String()
-	x.Watch, x.Blind = v.Observed, v.Unknown
+	x.Watch, x.Blind, x.Would = v.Observed, v.Unknown, v.Would
 	for _, c := range v.Counted {
 		if c.Rule != "" {
 			x.Own = append(x.Own, history.Counted{Name: c.Name, Points: c.Points, RuleAt: c.Rule})

@@ -159,6 +159,9 @@ func (o observer) Concluded(r front.Record) {
 	o.past(r)
 	o.stories.concluded(r)
 	for _, v := range r.Verdicts {
+		if v.Would != "" {
+			o.m.Would(v.Would)
+		}
 		if word := v.Word(); word != v.Action.String() {
 			o.m.Routed(word)
 			continue

@@ -178,6 +178,7 @@ func (s *server) watchRules(ctx context.Context) {
 
 // rulesGauges adds the metrics of the sets of rules.
 func (s *server) rulesGauges() {
+	s.modeGauge()
 	s.metrics.Table("sekimori_rules_in_force_timestamp_seconds", "Since when the set of rules in force judges, by its version.", "version",
 		func() map[string]float64 {
 			e := s.sets.present.Load()

@@ -175,6 +175,7 @@ type scanResult struct {
 	ID       string        `json:"id"`
 	Rcpt     string        `json:"rcpt"`
 	Action   string        `json:"action"`
+	Would    string        `json:"would,omitempty"` // what the policy's mode did not let happen
 	Score    float64       `json:"score"`
 	Rule     string        `json:"rule"`
 	Findings []scanFinding `json:"findings"`
@@ -234,7 +235,7 @@ func (c scanCmd) print(a *app, e *explainer, s scanned) error {
 }
 
 func scanJSON(tx *mail.Transaction, v mail.Verdict) scanResult {
-	r := scanResult{ID: tx.ID, Rcpt: v.Rcpt.String(), Action: v.Word(), Score: v.Score, Rule: ruleName(v), Findings: []scanFinding{}, Degraded: v.Degraded}
+	r := scanResult{ID: tx.ID, Rcpt: v.Rcpt.String(), Action: v.Word(), Would: v.Would, Score: v.Score, Rule: ruleName(v), Findings: []scanFinding{}, Degraded: v.Degraded}
 	for _, counted := range v.Counted {
 		f := scanFinding{Symbol: counted.Name, Score: counted.Points, Evidence: map[string]string{}}
 		for _, e := range counted.Evidence {

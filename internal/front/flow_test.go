@@ -20,7 +20,7 @@ import (
 // TestFlow runs the dialogues of testdata/flow. A file has these parts, all but the first optional:
 //
 //	-- dialogue --  "C: line", "R: \"raw octets\"" (a Go string), "S: reply line" with * as a wildcard, "S: EOF"
-//	-- gate --      "rcpt|data ADDRESS ACTION [class=C] [score=N] [rule=ID] [redirect=A] [copy=A] [discard=1] [strip=PART] [original=AGE] [header=NAME:VALUE] [keep=AGE] [reply=CODE S.D TEXT]", "suspect"
+//	-- gate --      "rcpt|data ADDRESS ACTION [class=C] [score=N] [rule=ID] [would=WORD] [redirect=A] [copy=A] [discard=1] [strip=PART] [original=AGE] [header=NAME:VALUE] [keep=AGE] [reply=CODE S.D TEXT]", "suspect"
 //	-- relay --     "ADDRESS refused|queued [CODE S.D TEXT]", "fails", "full"
 //	-- config --    "key value": max_recipients, max_errors, max_failed, max_size, normalize, recipients PATH-CONTENT,
 //	                utf8, client ADDRESS, journal FORMAT, relays and mynetworks NETWORK,NETWORK, relays_reject
@@ -213,6 +213,8 @@ func flowGate(t *testing.T, w *world, text string) {
 				v.Header = append(v.Header, mail.Field{Name: name, Value: strings.ReplaceAll(text, "_", " ")})
 			case "discard":
 				v.Discard = true
+			case "would":
+				v.Would = value
 			case "redirect":
 				v.Redirect, _ = mail.ParseAddress(value, false)
 			case "copy":

@@ -124,15 +124,18 @@ func verdictAttrs(r Record) []slog.Attr {
 	worst := 0
 	same := true
 	for i, v := range r.Verdicts {
-		if v.Action > r.Verdicts[worst].Action {
+		if w := r.Verdicts[worst]; v.Action > w.Action || v.Action == w.Action && v.Would != "" && w.Would == "" {
 			worst = i
 		}
-		same = same && v.Action == r.Verdicts[0].Action && v.Rule == r.Verdicts[0].Rule
+		same = same && v.Action == r.Verdicts[0].Action && v.Would == r.Verdicts[0].Would && v.Rule == r.Verdicts[0].Rule
 	}
 	v := r.Verdicts[worst]
 	attrs := []slog.Attr{slog.Float64("score", v.Score)}
 	if v.RuleID != "" {
 		attrs = append(attrs, slog.String("rule", v.RuleID), slog.String("rule_at", v.Rule))
+	}
+	if v.Would != "" {
+		attrs = append(attrs, slog.String("would", v.Would))
 	}
 	if len(v.Degraded) > 0 {
 		attrs = append(attrs, slog.Any("not_looked_at", cleanAll(v.Degraded)))
@@ -143,11 +146,18 @@ func verdictAttrs(r Record) []slog.Attr {
 	if !same {
 		var each []string
 		for i, v := range r.Verdicts {
-			each = append(each, clean(r.Rcpts[i].String())+" "+v.Action.String()+" "+v.RuleID)
+			each = append(each, clean(r.Rcpts[i].String())+" "+strings.TrimSpace(v.Action.String()+" "+v.RuleID+" "+wouldBe(v)))
 		}
 		attrs = append(attrs, slog.Any("verdicts", each))
 	}
 	return attrs
+}
+
+func wouldBe(v mail.Verdict) string {
+	if v.Would == "" {
+		return ""
+	}
+	return "would=" + v.Would
 }
 
 // logRcpt says why a recipient was refused.

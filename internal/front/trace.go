@@ -182,6 +182,9 @@ func reason(v mail.Verdict, normalized bool) string {
 	add("not looked at", v.Degraded)
 	add("not judged", v.Unknown)
 	add("observed", v.Observed)
+	if v.Would != "" {
+		add("would have been", []string{v.Would})
+	}
 	if normalized {
 		parts = append(parts, "line ends changed: LF became CR LF")
 	}

@@ -77,6 +77,7 @@ type Rcpt struct {
 	Words  string    `json:"words,omitempty"` // of the backend
 	Own    []Counted `json:"own,omitempty"`   // what counted for this one beside Event.Findings
 	To     string    `json:"to,omitempty"`    // where a rule sends it instead
+	Would  string    `json:"would,omitempty"` // what the policy's mode did not let happen: mail.Verdict.Would
 	Watch  []string  `json:"obs,omitempty"`   // rules that would have acted but observe
 	Blind  []string  `json:"unk,omitempty"`   // rules that could not be judged
 }

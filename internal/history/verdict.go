@@ -8,7 +8,7 @@ import (
 
 // Verdict gives back, as far as it is kept, what was decided for a recipient of the event, for package text.
 func (e *Event) Verdict(r *Rcpt) mail.Verdict {
-	v := mail.Verdict{Class: r.Class, Score: r.Score, Rule: r.RuleAt, RuleID: r.Rule, Degraded: e.NotLooked, Unknown: r.Blind, Observed: r.Watch}
+	v := mail.Verdict{Class: r.Class, Score: r.Score, Rule: r.RuleAt, RuleID: r.Rule, Degraded: e.NotLooked, Unknown: r.Blind, Observed: r.Watch, Would: r.Would}
 	v.Rcpt, _ = mail.ParseAddress(r.Addr, true)
 	switch r.Action {
 	case "discard":

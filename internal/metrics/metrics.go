@@ -17,6 +17,7 @@ import (
 type Registry struct {
 	reg      *prometheus.Registry
 	mails    *prometheus.CounterVec
+	would    *prometheus.CounterVec
 	findings *prometheus.CounterVec
 	outcomes *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
@@ -38,6 +39,7 @@ type perCheck struct {
 func New(version string) *Registry {
 	r := &Registry{reg: prometheus.NewRegistry()}
 	r.mails = counters("sekimori_mails_total", "Mails by what was done with them, one for each recipient.", "action")
+	r.would = counters("sekimori_mails_would_total", "Recipients' mails of which the policy's mode did not let happen what was decided, by what that was.", "action")
 	r.findings = counters("sekimori_findings_total", "Findings by symbol.", "symbol")
 	r.outcomes = counters("sekimori_checks_total", "Runs of checks by how they ended.", "check", "state")
 	r.seconds = histogram("sekimori_check_seconds", "How long a check took.", "check")
@@ -48,7 +50,7 @@ func New(version string) *Registry {
 	r.warnings = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sekimori_warning", Help: "1 while a warning to the administrator stands."}, []string{"cause"})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sekimori_info", Help: "1, with the version."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
-	r.reg.MustRegister(r.mails, r.findings, r.outcomes, r.seconds, r.open, r.refusals, r.lookups, r.phase, r.warnings, info,
+	r.reg.MustRegister(r.mails, r.would, r.findings, r.outcomes, r.seconds, r.open, r.refusals, r.lookups, r.phase, r.warnings, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for a := mail.Deliver; a <= mail.Reject; a++ {
 		r.mails.WithLabelValues(a.String())
@@ -116,6 +118,9 @@ func (r *Registry) symbol(name string) prometheus.Counter {
 
 // Mail counts one recipient's mail by what was done with it.
 func (r *Registry) Mail(action mail.Action) { r.mails.WithLabelValues(action.String()).Inc() }
+
+// Would counts one recipient's mail of which more would have been done without the policy's mode: the word of that.
+func (r *Registry) Would(word string) { r.would.WithLabelValues(word).Inc() }
 
 // Routed counts one recipient's mail that was accepted and went elsewhere: word is "redirect" or "discard".
 func (r *Registry) Routed(word string) { r.mails.WithLabelValues(word).Inc() }

@@ -10,9 +10,12 @@ import (
 const GoesOn = "goes on"
 
 // Outcome says in a word what is done: that of mail.Verdict.Word, with "+strip" or "+copy" where it is delivered without an attachment or
-// to others as well, and "+keep" where a copy of what is refused is kept.
+// to others as well, and "+keep" where a copy of what is refused is kept. "would hold" is what the policy's mode does not let happen.
 func Outcome(v *mail.Verdict, at mail.Stage) string {
 	w := v.Word()
+	if v.Would != "" {
+		w = "would " + v.Would
+	}
 	if at < mail.Data && v.Action < mail.Defer {
 		return GoesOn
 	}
@@ -33,7 +36,7 @@ func same(a, b *mail.Verdict, at mail.Stage) bool {
 	if at < mail.Data && a.Action < mail.Defer && b.Action < mail.Defer {
 		return true
 	}
-	return a.Word() == b.Word() && a.Redirect == b.Redirect && a.Keep == b.Keep && a.Original == b.Original &&
+	return a.Word() == b.Word() && a.Would == b.Would && a.Redirect == b.Redirect && a.Keep == b.Keep && a.Original == b.Original &&
 		slices.Equal(a.Copies, b.Copies) && slices.Equal(a.Strip, b.Strip)
 }
 

@@ -34,6 +34,9 @@ func Explained(v mail.Verdict, change mail.Change, lang Lang) Explanation {
 	if !v.Rcpt.IsNull() {
 		x.Verdict = Fill("said.rcpt", lang, ev("action", orElse(Fill("action."+v.Word(), lang), v.Word())), ev("rcpt", v.Rcpt.String()))
 	}
+	if v.Would != "" {
+		x.Because = append(x.Because, Fill("report.would", lang, ev("action", orElse(Fill("action."+v.Would, lang), v.Would))))
+	}
 	if !v.Redirect.IsNull() {
 		x.Because = append(x.Because, Fill("report.redirect", lang, ev("rcpt", v.Redirect.String())))
 	}

@@ -28,6 +28,7 @@ var reportTexts = []Entry{
 	{"report.degraded", "次のことは確認していないため、判定に含まれていません。", "Not looked at, so that it counted neither way:"},
 	{"report.off", "次の検査は、無効にしているか設定していないため、行っていません。", "Checks that are switched off or not configured:"},
 	{"report.unknown", "確認できなかったことがあるため、次のルールは判定できませんでした：{ids}", "Rules that could not be judged because of what was not looked at: {ids}"},
+	{"report.would", "ポリシーのモードを緩めているため、この扱いになりました。モードが「enforce」であれば「{action}」になります。", "The policy's mode asks for no more; with the mode enforce it would have been: {action}"},
 	{"report.observed", "次のルールの条件にも当てはまりましたが、試行中のため適用していません：{ids}", "Rules that hold as well but only observe: {ids}"},
 
 	{"without.this", "次のことがなければ、{end}。", "Without this {end}:"},

@@ -120,6 +120,10 @@ func Warning(cause string) (kind, about string) {
 		return "rulewait", ""
 	case cause == "rules nodes":
 		return "rulenodes", ""
+	case cause == "policy mode":
+		return "policymode", ""
+	case head == "retreat" && rest != "":
+		return head, rest
 	case cause == "spool.full":
 		return "spool", ""
 	case head == "recipients" && strings.HasPrefix(rest, "callout."):

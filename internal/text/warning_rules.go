@@ -15,6 +15,19 @@ var warningRuleTexts = []Entry{
 		"The same mail may be judged differently by the host it comes to. Copy the rule files to all hosts; sekimori rules history says which one differs.",
 	},
 
+	{"warning.policymode.is", "ポリシーが、判定どおりに扱うモードになっていません", "The policy does not enforce what it decides"},
+	{
+		"warning.policymode.do",
+		"試用中であればこのままで構いません。判定どおりに扱う場合は、[policy] の mode を enforce にしてください。判定の違いは、ログと sekimori trace の「would」で確認できます。",
+		"That is as it should be while you try it out. To enforce it, set mode in [policy] to enforce; what would have been done stands as would in the log and in sekimori trace.",
+	},
+	{"warning.retreat.is", "ルール {about} が自動的に弱められました", "The rule {about} has stepped back by itself"},
+	{
+		"warning.retreat.do",
+		"このルールで隔離したメールの多くを、受信者が受信させたためです。ルールを見直して保存すると、書かれているとおりに戻ります。そのまま元に戻す場合は sekimori rules retreat clear {about} を実行してください。",
+		"People released much of what it held. Change the rule, and it does again what is written; to have it back as it is: sekimori rules retreat clear {about}",
+	},
+
 	{"status.rules", "使っているルール", "Rules in force"},
 	{"status.rules.node", "使っているルール（{node}）", "Rules in force on {node}"},
 	{"status.rules.present", "{version}（{since} から）", "{version}, since {since}"},
