@@ -159,7 +159,7 @@ func Pack(v any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer enc.Close()
+	defer func() { _ = enc.Close() }() // it writes nowhere
 	for {
 		raw, err := json.Marshal(v)
 		if err != nil {
