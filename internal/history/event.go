@@ -12,17 +12,18 @@ type Kind string
 
 // The kinds of events.
 const (
-	KindMail    Kind = "mail"    // a transaction ended: Action and Reply say how
-	KindRcpt    Kind = "rcpt"    // a recipient was refused or put off before the message
-	KindRefused Kind = "refused" // a connection or a sender was refused; Count of them
-	KindTry     Kind = "try"     // a try of delivery, with the backend's words for each recipient
-	KindHeld    Kind = "held"    // it is in the quarantine
-	KindDigest  Kind = "digest"  // the mail of ours in Ref told the person in Rcpts of it; who reads puts there what became of that mail
-	KindOpened  Kind = "opened"  // the person in By opened its page
-	KindAct     Kind = "act"     // By did what Action says (package audit); put there by who reads
-	KindEnded   Kind = "ended"   // released, deleted or expired; By says by whom
-	KindFailed  Kind = "failed"  // given up after it was acknowledged
-	KindLost    Kind = "lost"    // Count events were not kept: the queue was full, or the disk
+	KindMail     Kind = "mail"     // a transaction ended: Action and Reply say how
+	KindRcpt     Kind = "rcpt"     // a recipient was refused or put off before the message
+	KindRefused  Kind = "refused"  // a connection or a sender was refused; Count of them
+	KindTry      Kind = "try"      // a try of delivery, with the backend's words for each recipient
+	KindHeld     Kind = "held"     // it is in the quarantine
+	KindDigest   Kind = "digest"   // the mail of ours in Ref told the person in Rcpts of it; who reads puts there what became of that mail
+	KindOpened   Kind = "opened"   // the person in By opened its page
+	KindAct      Kind = "act"      // By did what Action says (package audit); put there by who reads
+	KindEnded    Kind = "ended"    // released, deleted or expired; By says by whom
+	KindFailed   Kind = "failed"   // given up after it was acknowledged
+	KindLost     Kind = "lost"     // Count events were not kept: the queue was full, or the disk
+	KindRestored Kind = "restored" // is held again: a release or a deletion was undone
 )
 
 // Event is one thing that happened. Texts are as they came, cut to a bound, and to be cleaned where they are shown. What is not
