@@ -116,7 +116,7 @@ func (j *judging) header(v *mail.Verdict, r *rule) {
 			case p.word < 0:
 				b.WriteString(p.text)
 			case j.s.known[p.word]:
-				b.WriteString(show(j.s.env[j.s.words[p.word].key]))
+				b.WriteString(show(j.s.val[p.word]))
 			default:
 				b.WriteString("unknown")
 			}

@@ -288,10 +288,10 @@ func (j *judging) evidence(r *rule) []mail.Evidence {
 		if !j.s.known[i] || w.key == "message.text" {
 			continue
 		}
-		all = append(all, mail.Evidence{Key: w.key, Value: show(j.s.env[w.key])})
+		all = append(all, mail.Evidence{Key: w.key, Value: show(j.s.val[i])})
 		for _, name := range r.lists {
 			l := j.p.vocab.lists[name]
-			if s, ok := j.s.env[w.key].(string); ok {
+			if s, ok := j.s.val[i].(string); ok {
 				if l.member != nil {
 					if in, err := l.has(s); in && err == nil {
 						all = append(all, mail.Evidence{Key: "lists." + name, Value: l.base})
