@@ -45,6 +45,9 @@ type state struct {
 	mail   int   // and on all rules since the budget was last given
 	over   bool  // the rule at hand has used up its own
 
+	cache  []tri // of rules, by number; see judging
+	cached []bool
+
 	kase   *Case  // may be nil
 	at     int    // which of its recipients
 	cut    []bool // values that are not kept in full, by word

@@ -110,6 +110,9 @@ func (r *rule) templateReads() (all []int) {
 // header adds the rule's fields. What is unknown reads "unknown".
 func (j *judging) header(v *mail.Verdict, r *rule) {
 	for _, h := range r.header {
+		if j.lean {
+			break
+		}
 		var b strings.Builder
 		for _, p := range h.parts {
 			switch {
