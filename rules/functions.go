@@ -23,6 +23,7 @@ var functions = map[string]function{
 	"under":       {run: under, typ: new(func(string, string) bool), check: checkDomain, cost: 4},
 	"glob":        {run: glob, typ: new(func(string, string) bool), check: checkGlob, cost: 20},
 	"registrable": {run: registrable, typ: new(func(string) string), cost: 8},
+	"resembles":   {run: resembles, typ: new(func(string, *list) bool), cost: 200},
 	"looks_like":  {run: looksLike, typ: new(func(string, string) bool), check: checkLooksLike, cost: 30},
 }
 
@@ -78,17 +79,15 @@ func checkGlob(n ast.Node) error {
 
 // registrable is the domain that somebody can register (example.co.jp for mail.example.co.jp), by the public suffix list; of a
 // suffix or what is no domain it is the name itself.
-func registrable(params ...any) (any, error) { return registrableOf(params[0].(string)), nil }
-
-func registrableOf(name string) string {
-	d := strings.ToLower(strings.TrimSuffix(name, "."))
+func registrable(params ...any) (any, error) {
+	d := strings.ToLower(strings.TrimSuffix(params[0].(string), "."))
 	if _, err := netip.ParseAddr(d); err == nil || strings.HasPrefix(d, "[") {
-		return d
+		return d, nil
 	}
 	if top, err := publicsuffix.EffectiveTLDPlusOne(d); err == nil {
-		return top
+		return top, nil
 	}
-	return d
+	return d, nil
 }
 
 // looksLike reports whether a text holds what a reader would take for the second one.

@@ -21,6 +21,10 @@ type list struct {
 	group  mail.Address // whose members the list is, when it is one of the directory
 	member func(group, a mail.Address) (bool, error)
 	sum    uint64 // of what it was read from
+
+	kind  listKind
+	names []nameEntry  // of a list of names
+	like  *resemblance // when resembles() asks it
 }
 
 // listKind says what may stand in a list.
@@ -30,6 +34,7 @@ const (
 	anyEntries listKind = iota
 	networksOnly
 	addressesOnly
+	namesOnly
 )
 
 // standardLists are the lists that the built-in rules ask. Each is a file NAME.txt in the rules directory that an
@@ -57,7 +62,7 @@ func newList(name string) *list {
 
 // parse reads the lines of a list file into l.
 func (l *list) parse(f *file, kind listKind, d *diagnostics) {
-	l.base, l.sum = f.base, hashOf(f.data)
+	l.base, l.sum, l.kind = f.base, hashOf(f.data)+uint64(kind), kind
 	if len(f.data) > maxListSize {
 		d.errorf(f, -1, "the list is larger than 64 MiB")
 		return
@@ -72,7 +77,7 @@ func (l *list) parse(f *file, kind listKind, d *diagnostics) {
 		if entry == "" {
 			continue
 		}
-		if len(l.entries)+len(l.nets) >= maxListEntries {
+		if l.size() >= maxListEntries {
 			d.errorf(f, start, "the list has more than %d entries", maxListEntries)
 			return
 		}
@@ -86,6 +91,9 @@ func (l *list) parse(f *file, kind listKind, d *diagnostics) {
 // add takes an entry: user@domain, @domain (that domain only; "domain" means the same), .domain (it and all below), an
 // address or a network.
 func (l *list) add(entry string, line int, kind listKind) error {
+	if kind == namesOnly {
+		return l.addName(entry, line)
+	}
 	if strings.ContainsAny(entry, " \t,;\"<>") {
 		return errors.New("one entry a line, without names, quotes and brackets")
 	}
@@ -108,6 +116,8 @@ func (l *list) add(entry string, line int, kind listKind) error {
 	keep(l.entries, key, line)
 	return nil
 }
+
+func (l *list) size() int { return len(l.entries) + len(l.nets) + len(l.names) }
 
 func keep[K comparable](m map[K]int, k K, line int) {
 	if _, ok := m[k]; !ok {
@@ -182,6 +192,9 @@ func family(a netip.Addr) int {
 
 // find looks up an IP address, a mail address or a domain, and returns where the entry stands.
 func (l *list) find(s string) (line int, ok bool) {
+	if l.kind == namesOnly {
+		return l.findName(s)
+	}
 	if len(l.nets) > 0 {
 		if a, err := netip.ParseAddr(s); err == nil {
 			return l.findAddr(a.Unmap().WithZone(""))

@@ -121,17 +121,13 @@ func Load(o Options) (*Policy, error) {
 	}
 	p := l.p
 	for i, r := range p.rules {
-		r.n, r.placed = i, r.place()
+		r.n = i
 		p.stages[r.at] = append(p.stages[r.at], r)
 	}
 	l.shadows()
 	p.warnings = l.d.warns
 	l.identify(docs)
-	p.states.New = func() any {
-		s := newState(p.vocab)
-		s.cache, s.cached = make([]tri, len(p.rules)), make([]bool, len(p.rules))
-		return s
-	}
+	p.states.New = func() any { return newState(p.vocab) }
 	return p, nil
 }
 

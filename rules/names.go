@@ -204,6 +204,8 @@ func (c *reader) call(x *ast.CallNode) ast.Node {
 		return x
 	}
 	switch id.Value {
+	case "resembles":
+		return c.resembles(x)
 	case "symbol", "header", "headers", "raw_header", "raw_headers":
 		return c.lookup(x, id)
 	}

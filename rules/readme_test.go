@@ -23,6 +23,7 @@ func TestReadme(t *testing.T) {
 	_, list, _ := strings.Cut(string(data), "```text\n")
 	list, _, _ = strings.Cut(list, "```")
 	write(t, filepath.Join(dir, "good-partners.txt"), list)
+	write(t, filepath.Join(dir, "bosses.txt"), "山田太郎\n")
 	o := fixtureOptions()
 	o.Dir = dir
 	p, err := Load(o)

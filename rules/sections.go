@@ -15,6 +15,7 @@ import (
 // standard makes the lists that an administrator can just create.
 func (l *loader) standard() {
 	l.used = map[string]bool{}
+	l.ours()
 	for _, s := range standardLists {
 		l.vocab.lists[s.name] = newList(s.name)
 		l.used[s.name+".txt"] = true
@@ -83,19 +84,40 @@ func (l *loader) fill(x *decoder, into *list, v *value) {
 		l.group(x, into, v)
 		return
 	default:
-		l.used[v.str] = true
+		name, kind := v.str, anyEntries
+		if rest, ok := strings.CutPrefix(name, namesPrefix); ok {
+			name, kind = rest, namesOnly
+		}
+		l.used[name] = true
 		before := len(l.d.errs)
-		l.listFile(into, v.str, anyEntries, x.f, v.off)
+		l.listFile(into, name, kind, x.f, v.off)
 		if len(l.d.errs) > before {
 			return
 		}
 	}
-	if len(into.entries)+len(into.nets) == 0 {
+	if into.size() == 0 {
 		x.d.warnf(x.f, v.off, "the list %s is empty, so that nothing is ever in it", into.name)
 	}
 }
 
+// ourDomains is the name of the list that holds the domains of the configuration, each with all below it.
+const ourDomains = "our_domains"
+
+func (l *loader) ours() {
+	into := newList(ourDomains)
+	into.base = "[[domain]]"
+	for _, d := range l.o.Domains {
+		if err := into.add("."+d, 0, addressesOnly); err != nil {
+			l.d.errorf(nil, 0, "domain %q: %s", d, err)
+		}
+	}
+	l.vocab.lists[ourDomains] = into
+}
+
 func standardHint(name string) string {
+	if name == ourDomains {
+		return ": it holds the domains of the configuration"
+	}
 	for _, s := range standardLists {
 		if s.name == name {
 			return ": it is the file " + name + ".txt"

@@ -145,12 +145,16 @@ func (x *decoder) givenList(out *test, name string, e *entry) {
 		return
 	}
 	l := newList(name)
+	l.kind = x.env.vocab.lists[name].kind
 	for _, s := range entries.([]string) {
-		if err := l.add(s, 0, anyEntries); err != nil {
+		if err := l.add(s, 0, l.kind); err != nil {
 			x.errorf(e.val.off, "%q: %s", clip(s, 80), err)
 		}
 	}
 	l.index()
+	if l.kind != namesOnly {
+		_ = l.resemble() // a list of few entries has no reason to fail
+	}
 	out.lists[name] = l
 }
 

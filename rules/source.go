@@ -159,7 +159,7 @@ func (o *Outline) file(s Source, name string) {
 		case strings.HasPrefix(e.val.str, groupPrefix):
 			o.Lists[e.name] = OutlineList{Entries: []string{e.val.str}}
 		default:
-			o.list(s, e.name, e.val.str)
+			o.list(s, e.name, strings.TrimPrefix(e.val.str, namesPrefix))
 		}
 	})
 	each(root.get("domain"), func(e *entry) {

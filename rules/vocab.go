@@ -27,7 +27,6 @@ type word struct {
 	typ     mail.FactType
 	stage   mail.Stage
 	perRcpt bool
-	machine bool // some atom that reads it has no quick form
 }
 
 type wordKind int

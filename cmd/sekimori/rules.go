@@ -10,6 +10,7 @@ import (
 
 type rulesCmd struct {
 	History  rulesHistoryCmd  `cmd:"" help:"List the sets of rules that were in force, and say which one is, here and on the other hosts."`
+	Library  rulesLibraryCmd  `cmd:"" help:"Ready rule files: list them, read them, use them, compare yours with them."`
 	Show     rulesShowCmd     `cmd:"" help:"Show a set of rules, one of its files, or write its files into a directory."`
 	Diff     rulesDiffCmd     `cmd:"" help:"Compare two sets of rules, rule by rule."`
 	Test     rulesTestCmd     `cmd:"" help:"Run the tests in the rule files and judge the mails in the folder tests; say which rules no test touches."`

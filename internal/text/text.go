@@ -22,6 +22,7 @@ const (
 func All() []Entry {
 	return slices.Concat(
 		baseTexts,
+		libraryTexts,
 		rdnsTexts,
 		dnsblTexts,
 		geoipTexts,
