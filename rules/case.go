@@ -209,7 +209,7 @@ func SameVerdict(a, b *mail.Verdict) bool {
 }
 
 // Fingerprint names the set of rules: all that decides, the lists and the thresholds included. Two policies of the same files have the
-// same one.
+// same one. It is Options.Name where there is one.
 func (p *Policy) Fingerprint() string { return p.fingerprint }
 
 // identify gives the set of rules and its conditions what they are recognised by.
@@ -236,7 +236,7 @@ func (l *loader) identify(docs []parsed) {
 		}
 		put(name, string(hex64(list.sum)))
 	}
-	l.p.fingerprint = l.p.version + "-" + string(hex64(h.Sum64()))
+	l.p.fingerprint = orElse(l.o.Name, l.p.version+"-"+string(hex64(h.Sum64())))
 	for _, r := range l.p.rules {
 		r.cond.atoms(func(c *cond) { c.sum = l.sumOf(c) })
 	}

@@ -40,7 +40,7 @@ func (p *Policy) judge(tx *mail.Transaction, rcpts []mail.Address, c *Case, skip
 			s.rcpt(tx, rcpt)
 		}
 		v := j.one(rcpt)
-		v.Degraded = degraded
+		v.Degraded, v.Rules = degraded, p.fingerprint
 		for _, why := range s.failed {
 			v.Degraded = append(slices.Clip(v.Degraded), "rules: "+why)
 		}
@@ -123,8 +123,11 @@ func (j *judging) one(rcpt mail.Address) mail.Verdict {
 	case accepted != nil:
 		j.decide(&v, accepted)
 	}
-	if !v.Final && v.Limit == 0 && j.tx.Stage >= mail.Conclude {
-		j.threshold(&v)
+	if j.tx.Stage >= mail.Conclude {
+		v.Limits = limitsOf(j.limits())
+		if !v.Final && v.Limit == 0 {
+			j.threshold(&v)
+		}
 	}
 	j.holdWhole(&v)
 	j.reachable(&v)

@@ -25,9 +25,12 @@ type Options struct {
 	Disable    []string           // ids of built-in rules that are switched off
 	Thresholds map[string]float64 // tag, hold, reject; nil: those of the rule files
 	Mode       string             // one of Modes; "": enforce
-	Facts      []mail.Fact        // of all checks; the base facts need not be among them
-	Symbols    []mail.Symbol
-	States     []string // names of all checks
+	// Name is what the set is known by, which Policy.Fingerprint then is: the same for the same rules, lists and settings, and no other.
+	// "": a hash of them.
+	Name    string
+	Facts   []mail.Fact // of all checks; the base facts need not be among them
+	Symbols []mail.Symbol
+	States  []string // names of all checks
 	// Domains are ours, for which rules can be; nil: every domain will do.
 	Domains []string
 	// Member says whether an address is a member of a group of the directory. Its error says that nobody can tell: what is asked

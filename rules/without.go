@@ -166,9 +166,12 @@ func (w *removal) choose(set []int, from, size int, change *mail.Change) bool {
 
 // Limits are the thresholds for a recipient.
 func (p *Policy) Limits(rcpt mail.Address) mail.Limits {
-	var l mail.Limits
 	j := &judging{p: p, domain: p.domains[rcpt.Domain]}
-	for _, t := range j.limits() {
+	return limitsOf(j.limits())
+}
+
+func limitsOf(thresholds []threshold) (l mail.Limits) {
+	for _, t := range thresholds {
 		switch t.action {
 		case mail.Tag:
 			l.Tag = t.points

@@ -35,6 +35,7 @@ type explainResult struct {
 	Source  string      `json:"source"` // facts | quarantine | story
 	Time    time.Time   `json:"time"`
 	Mails   []explained `json:"recipients"`
+	Rules   string      `json:"rules"`         // version of the set that judged, for rules show; "" where it is not kept
 	Changed bool        `json:"rules_changed"` // the rules in force now are others than those that judged; known with facts only
 }
 
@@ -61,6 +62,9 @@ func (c explainCmd) Run(a *app) error {
 			fmt.Fprintln(a.out)
 		}
 		r.Mails[i].say(a)
+	}
+	if r.Rules != "" {
+		fmt.Fprintln(a.out, text.Fill("explain.rules", e.lang, mail.Evidence{Key: "version", Value: r.Rules}))
 	}
 	if r.Changed {
 		fmt.Fprintln(a.out, text.Fill("explain.changed", e.lang))
@@ -150,7 +154,7 @@ func (e *explainer) facts(reader *history.Reader, r *explainResult) bool {
 			r.Mails = append(r.Mails, e.explain(&rules.Ask{Verdict: v, Proof: rules.ProofOfFindings(oneAuthor(author), v.Counted), From: senderOf(c.Tx.Facts), Early: early},
 				e.policy.WithoutCase(c, i)))
 		}
-		r.Source, r.Time = "facts", f.Time
+		r.Source, r.Time, r.Rules = "facts", f.Time, c.Rules
 	}
 	return len(r.Mails) > 0
 }
@@ -189,10 +193,10 @@ func (e *explainer) story(answer *history.Answer, r *explainResult) bool {
 			for k := range ev.Rcpts {
 				v := ev.Verdict(&ev.Rcpts[k])
 				early := ev.Kind == history.KindRcpt
-				var l mail.Limits
+				l := v.Limits
 				if e.policy != nil {
 					v.Describe = e.policy.DescribeOf(v.RuleID)
-					if !early {
+					if !early && l == (mail.Limits{}) { // an old story
 						l = e.policy.Limits(v.Rcpt)
 					}
 				}
@@ -200,7 +204,7 @@ func (e *explainer) story(answer *history.Answer, r *explainResult) bool {
 				change.Early = early
 				r.Mails = append(r.Mails, e.explain(&rules.Ask{Verdict: v, Proof: rules.ProofOfFindings(oneAuthor(ev.HeaderFrom), v.Counted), From: oneAuthor(ev.From), Early: early}, change))
 			}
-			r.Source, r.Time = "story", ev.Time
+			r.Source, r.Time, r.Rules = "story", ev.Time, ev.Rules
 		}
 	}
 	return len(r.Mails) > 0

@@ -18,6 +18,7 @@ type explained struct {
 	Action     string            `json:"action"`
 	Rule       string            `json:"rule"`
 	Score      float64           `json:"score"`
+	Threshold  float64           `json:"threshold"`  // with which the score was compared; 0: a rule decided, or it is not known
 	Smallest   [][]string        `json:"smallest"`   // sets of findings and rules without which it would have been delivered
 	Suggestion *rules.Suggestion `json:"suggestion"` // null: nothing was done to the mail
 
@@ -42,7 +43,7 @@ type explainer struct {
 func (e *explainer) explain(a *rules.Ask, change mail.Change) explained {
 	v := &a.Verdict
 	x := explained{
-		Rcpt: v.Rcpt.String(), Explanation: text.Explained(*v, change, e.lang), Action: v.Word(), Rule: ruleName(*v), Score: v.Score, Smallest: [][]string{},
+		Rcpt: v.Rcpt.String(), Explanation: text.Explained(*v, change, e.lang), Action: v.Word(), Rule: ruleName(*v), Score: v.Score, Threshold: v.Threshold(), Smallest: [][]string{},
 	}
 	for _, set := range change.Sets {
 		var names []string

@@ -38,6 +38,9 @@ func checkFacts(t *testing.T, cfg *config.Config, policy *rules.Policy) {
 		if c.Rules != policy.Fingerprint() {
 			t.Errorf("%s was judged by %s, these rules are %s", f.ID, c.Rules, policy.Fingerprint())
 		}
+		if set, err := readSet(cfg); err != nil || c.Rules != set.Manifest().Version {
+			t.Errorf("%s was judged by %s, which rules show does not know (%v)", f.ID, c.Rules, err)
+		}
 		got := policy.JudgeCase(c)
 		for i := range got {
 			if !rules.SameVerdict(&got[i], &c.Verdicts[i]) || len(c.NotJudged) > 0 {

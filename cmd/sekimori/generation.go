@@ -65,6 +65,9 @@ func (s *server) newGeneration(ctx context.Context, cfg *config.Config) (*genera
 		o.keep = old.judge
 	}
 	set, setErr := readSet(cfg)
+	if setErr == nil {
+		o.version = set.Manifest().Version
+	}
 	var err error
 	if g.judge, err = newJudge(ctx, cfg, o); err != nil {
 		return nil, err // which says what of the set cannot be read, too

@@ -27,7 +27,6 @@ func historyLimits(cfg *config.Config) history.Limits {
 type stories struct {
 	w        *history.Writer
 	refusals *history.Refusals
-	rules    func() string // version of the set in force
 
 	mu     sync.Mutex
 	minute time.Time
@@ -48,12 +47,6 @@ func (s *server) openHistory() {
 	}
 	s.stories = &stories{
 		w: w, refusals: history.NewRefusals(w.Story, time.Now), early: map[string]int{},
-		rules: func() string {
-			if g := s.present.Load(); g != nil && g.judge != nil {
-				return g.judge.policy.Fingerprint()
-			}
-			return ""
-		},
 	}
 	m := s.metrics
 	m.Gauge("sekimori_history_octets", "Octets of the history on the disk.", func() float64 { return float64(w.Stats().Octets) })
@@ -179,7 +172,7 @@ func (h *stories) concluded(r front.Record) {
 		return
 	}
 	e := &history.Event{
-		Kind: history.KindMail, ID: r.ID, From: r.From.String(), Action: r.Action, Why: r.Why, Reply: r.Reply, Size: r.Size, Took: r.Total.Milliseconds(), Rules: h.rules(),
+		Kind: history.KindMail, ID: r.ID, From: r.From.String(), Action: r.Action, Why: r.Why, Reply: r.Reply, Size: r.Size, Took: r.Total.Milliseconds(),
 	}
 	whose(e, r.Session, r.Outcomes)
 	for i, rcpt := range r.Rcpts {
@@ -194,6 +187,7 @@ func (h *stories) concluded(r front.Record) {
 	}
 	if len(r.Verdicts) > 0 {
 		counted(e, &r.Verdicts[0])
+		e.Rules = r.Verdicts[0].Rules
 	}
 	if m := r.Message; m != nil {
 		e.Subject, e.MessageID = short(m.Subject, 300), short(m.MessageID, 300)
@@ -223,7 +217,7 @@ func (h *stories) refused(r front.Refusal) {
 		if r.Why == "policy" {
 			decidedFor(&x, &r.Verdict)
 			counted(e, &r.Verdict)
-			e.Rules = h.rules()
+			e.Rules = r.Verdict.Rules
 		}
 		e.Rcpts = []history.Rcpt{x}
 	}
@@ -259,6 +253,7 @@ func whose(e *history.Event, s *mail.Session, outcomes []mail.Outcome) {
 func decidedFor(x *history.Rcpt, v *mail.Verdict) {
 	x.Action, x.Rule, x.RuleAt, x.Class, x.Score, x.To = v.Word(), v.RuleID, v.Rule, v.Class, v.Score, v.Redirect.String()
 	x.Watch, x.Blind, x.Would = v.Observed, v.Unknown, v.Would
+	x.Limits = history.LimitsOf(v.Limits)
 	for _, c := range v.Counted {
 		if c.Rule != "" {
 			x.Own = append(x.Own, history.Counted{Name: c.Name, Points: c.Points, RuleAt: c.Rule})

@@ -46,6 +46,7 @@ type judgeOptions struct {
 	groups  func(a mail.Address) ([]string, error)
 	facts   func(*rules.Policy, *rules.Case, []mail.Verdict) // nil: what the rules see is not kept
 	judged  func([]mail.Verdict)                             // is told of every verdict; nil: nobody is
+	version string                                           // of the set of rules; "": it is read from the files
 	dry     bool                                             // count rate limits in a store of its own
 }
 
@@ -86,12 +87,18 @@ func terminal(w io.Writer) bool {
 // loadPolicy reads the rules that the configuration names.
 func loadPolicy(cfg *config.Config) (*rules.Policy, error) { return loadRules(cfg, rules.Options{}) }
 
-// loadRules is loadPolicy for a server, which tells of rules that take too long (OnSuspend) and has a directory (Member).
+// loadRules is loadPolicy for a server, which tells of rules that take too long (OnSuspend) and has a directory (Member). Without a
+// Name the set has the version by which `rules history` lists it.
 func loadRules(cfg *config.Config, o rules.Options) (*rules.Policy, error) {
 	specs := filters.Specs()
+	if o.Name == "" && o.Extra == nil {
+		if set, err := readSet(cfg); err == nil { // else Load says what is wrong
+			o.Name = set.Manifest().Version
+		}
+	}
 	return rules.Load(rules.Options{
-		Reachable: cfg.Reachable,
-		Dir:       cfg.RulesDir, Defaults: cfg.Policy.Defaults, Disable: cfg.Policy.Disable, Thresholds: cfg.Policy.Thresholds,
+		Reachable: cfg.Reachable, Name: o.Name,
+		Dir: cfg.RulesDir, Defaults: cfg.Policy.Defaults, Disable: cfg.Policy.Disable, Thresholds: cfg.Policy.Thresholds,
 		Mode: cfg.Policy.Mode, Facts: filters.Facts(specs), Symbols: filters.Symbols(specs), States: filters.Names(specs),
 		DecodeHeader: mime.DecodeHeader, Protected: cfg.Quarantine.AdminOnly,
 		OnSuspend: o.OnSuspend, Member: o.Member, Extra: o.Extra, Domains: ourDomains(cfg),
@@ -116,7 +123,7 @@ func newJudge(ctx context.Context, cfg *config.Config, o judgeOptions) (*judge, 
 	suspended := func(id, place string) {
 		o.warn("rules."+id, "the rule "+id+" ("+place+") takes too long over mail after mail; it is not judged until the rules are loaded anew")
 	}
-	if j.policy, err = loadRules(cfg, rules.Options{OnSuspend: suspended, Member: o.member}); err != nil {
+	if j.policy, err = loadRules(cfg, rules.Options{OnSuspend: suspended, Member: o.member, Name: o.version}); err != nil {
 		return nil, err
 	}
 	if j.resolver, err = judgeDNS(cfg, o); err != nil {

@@ -146,6 +146,7 @@ func settingChanges(x, y ruleset.Settings) []rules.KeyChange {
 	add("policy.defaults", x.Defaults, y.Defaults)
 	add("policy.mode", x.Mode, y.Mode)
 	add("policy.disable", strings.Join(x.Disable, " "), strings.Join(y.Disable, " "))
+	add("quarantine.admin_only", strings.Join(x.Protected, " "), strings.Join(y.Protected, " "))
 	for _, key := range []string{"tag", "hold", "reject"} {
 		add("policy.thresholds."+key, limit(x.Thresholds, key), limit(y.Thresholds, key))
 	}

@@ -37,6 +37,7 @@ func readSet(cfg *config.Config) (ruleset.Set, error) {
 	}
 	set := ruleset.Set{Files: src, Settings: ruleset.Settings{
 		Defaults: cfg.Policy.Defaults, Mode: cfg.Policy.Mode, Disable: slices.Clone(cfg.Policy.Disable), Thresholds: cfg.Policy.Thresholds,
+		Protected: cfg.Quarantine.AdminOnly,
 	}}
 	if all := rules.Versions(); set.Settings.Defaults == "" {
 		set.Settings.Defaults = all[len(all)-1]

@@ -182,7 +182,15 @@ func details(l text.Lang, e *history.Event) []string {
 		if r.End != "" {
 			what += ", " + text.TraceState(l, r.End)
 		}
-		lines = append(lines, text.Trace(l, "decided", text.Clean(r.Addr, 320), what, r.Score, rule))
+		v := e.Verdict(&r)
+		if limit := v.Threshold(); limit > 0 {
+			lines = append(lines, text.Trace(l, "decided.of", text.Clean(r.Addr, 320), what, r.Score, limit, rule))
+		} else {
+			lines = append(lines, text.Trace(l, "decided", text.Clean(r.Addr, 320), what, r.Score, rule))
+		}
+	}
+	if e.Rules != "" {
+		lines = append(lines, text.Trace(l, "version", text.Clean(e.Rules, 60)))
 	}
 	for _, f := range e.Findings {
 		if f.Points == 0 {

@@ -131,6 +131,12 @@ func verdictAttrs(r Record) []slog.Attr {
 	}
 	v := r.Verdicts[worst]
 	attrs := []slog.Attr{slog.Float64("score", v.Score)}
+	if t := v.Threshold(); t > 0 {
+		attrs = append(attrs, slog.Float64("threshold", t))
+	}
+	if v.Rules != "" {
+		attrs = append(attrs, slog.String("rules", v.Rules))
+	}
 	if v.RuleID != "" {
 		attrs = append(attrs, slog.String("rule", v.RuleID), slog.String("rule_at", v.Rule))
 	}
@@ -175,7 +181,7 @@ func (w *wire) logRcpt(to string, r mail.Reply, why string, v mail.Verdict) {
 	if why == "policy" {
 		attrs = append(attrs, slog.Any("findings", findingTexts(w.tx.judging.Transaction().Outcomes)),
 			slog.Float64("score", v.Score), slog.String("action", v.Action.String()), slog.String("rule", v.RuleID),
-			slog.String("rule_at", v.Rule), slog.Any("not_looked_at", cleanAll(v.Degraded)))
+			slog.String("rule_at", v.Rule), slog.String("rules", v.Rules), slog.Any("not_looked_at", cleanAll(v.Degraded)))
 	}
 	attrs = append(attrs, slog.String("reply", r.String()))
 	w.srv.log.LogAttrs(context.Background(), slog.LevelInfo, "recipient refused", attrs...)

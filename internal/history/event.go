@@ -80,6 +80,7 @@ type Rcpt struct {
 	Would  string    `json:"would,omitempty"` // what the policy's mode did not let happen: mail.Verdict.Would
 	Watch  []string  `json:"obs,omitempty"`   // rules that would have acted but observe
 	Blind  []string  `json:"unk,omitempty"`   // rules that could not be judged
+	Limits []float64 `json:"lim,omitempty"`   // thresholds that applied: tag, hold, reject; 0 is absent
 }
 
 // Counted is points that a rule gave.

@@ -18,6 +18,18 @@ func (e *Event) Verdict(r *Rcpt) mail.Verdict {
 	default:
 		v.Action, _ = mail.ParseAction(r.Action)
 	}
+	if len(r.Limits) == 3 {
+		v.Limits = mail.Limits{Tag: r.Limits[0], Hold: r.Limits[1], Reject: r.Limits[2]}
+	}
+	switch r.Rule {
+	case "threshold.tag":
+		v.Limit = v.Limits.Tag
+	case "threshold.hold":
+		v.Limit = v.Limits.Hold
+	case "threshold.reject":
+		v.Limit = v.Limits.Reject
+	}
+	v.Rules = e.Rules
 	v.Final = r.Rule != "" && !strings.HasPrefix(r.Rule, "threshold.") && v.Action != mail.Tag && v.Redirect.IsNull()
 	for _, f := range e.Findings {
 		if f.Rcpt != "" && !strings.EqualFold(f.Rcpt, r.Addr) {
@@ -33,4 +45,12 @@ func (e *Event) Verdict(r *Rcpt) mail.Verdict {
 		v.Counted = append(v.Counted, mail.Counted{Name: o.Name, Points: o.Points, Rule: o.RuleAt})
 	}
 	return v
+}
+
+// LimitsOf is what Rcpt.Limits holds of thresholds; nil when there are none.
+func LimitsOf(l mail.Limits) []float64 {
+	if l == (mail.Limits{}) {
+		return nil
+	}
+	return []float64{l.Tag, l.Hold, l.Reject}
 }

@@ -77,11 +77,15 @@ type Verdict struct {
 	RuleID  string // its id, or "threshold.hold" and the like; empty when nothing decided
 	// Limit is the threshold that the score reached, when a threshold decided.
 	Limit float64
+	// Limits are the thresholds that applied; none do before the message is complete.
+	Limits Limits
+	// Rules is the version of the set of rules that judged, as `rules history` lists it.
+	Rules string
 	// Describe is the deciding rule's text for people, by language (ja, en); empty: package text makes one from Counted.
 	Describe map[string]string
 	Reply    Reply // for Defer and Reject; the front adds the transaction's ID
 	// Keep is for how long a copy is kept of a mail that is rejected after DATA, so that its recipient can ask for it; 0: none is.
-	Keep     time.Duration
+	Keep time.Duration
 	// Degraded is what was not looked at: "dnsbl: bl.example: timeout". Checks that are off are not among them.
 	Degraded []string
 	Unknown  []string // ids of rules that could not be judged because of it
@@ -114,4 +118,19 @@ func (v *Verdict) Word() string {
 		return "redirect"
 	}
 	return v.Action.String()
+}
+
+// Threshold is the one that the score is to be compared with: that which decided, else the lowest that applied; 0 when there is none,
+// or when a rule decided, so that the score did not count.
+func (v *Verdict) Threshold() float64 {
+	if v.Limit > 0 || v.Final {
+		return v.Limit
+	}
+	lowest := 0.0
+	for _, t := range [...]float64{v.Limits.Tag, v.Limits.Hold, v.Limits.Reject} {
+		if t > 0 && (lowest == 0 || t < lowest) {
+			lowest = t
+		}
+	}
+	return lowest
 }

@@ -15,6 +15,7 @@ type Settings struct {
 	Mode       string             `json:"mode"`
 	Disable    []string           `json:"disable,omitempty"`
 	Thresholds map[string]float64 `json:"thresholds,omitempty"` // nil: those of the rule files
+	Protected  []string           `json:"protected,omitempty"`  // classes that what recipients allow does not let through
 }
 
 // Set is a set of rules: its settings, and its files by name.
@@ -41,7 +42,7 @@ type Manifest struct {
 // Manifest describes the set; the version follows from it.
 func (s Set) Manifest() Manifest {
 	m := Manifest{Settings: s.Settings}
-	slices.Sort(m.Settings.Disable)
+	m.Settings.Disable, m.Settings.Protected = sorted(m.Settings.Disable), sorted(m.Settings.Protected)
 	for _, name := range slices.Sorted(maps.Keys(s.Files)) {
 		sum := sha256.Sum256(s.Files[name])
 		m.Files = append(m.Files, File{Name: name, Size: int64(len(s.Files[name])), Sum: hex.EncodeToString(sum[:]), Kept: len(s.Files[name]) <= MaxFile})
@@ -53,6 +54,12 @@ func (s Set) Manifest() Manifest {
 	sum := sha256.Sum256(text)
 	m.Version = hex.EncodeToString(sum[:])[:12]
 	return m
+}
+
+func sorted(list []string) []string {
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return list
 }
 
 // State is what became of a set.

@@ -75,6 +75,7 @@ func goldenCases() []goldenCase {
 	cases := []goldenCase{
 		{"clean", mail.Verdict{Counted: []mail.Counted{found("SPF_PASS", 0, "domain", "partner.example", "client", "192.0.2.9")}}},
 		{"delivered, below every threshold", mail.Verdict{Score: 1.5, Counted: []mail.Counted{unnamed}}},
+		{"delivered, with the thresholds", mail.Verdict{Score: 1.5, Counted: []mail.Counted{unnamed}, Limits: mail.Limits{Tag: 4, Hold: 6, Reject: 15}}},
 		{"accepted by a list of one's own", decided(mail.Deliver, "sender", ruled("ALLOWED_SENDER_SPF", "defaults/2026.11.toml:41", "差出人は受信を許可する一覧に登録されており、その差出人の正規のサーバーから送られたことを確認できました。", "The sender is on our list of allowed senders, and the server was confirmed to send for that domain.", 0, "from.address", "sato@example.co.jp", "lists.allow_senders", "allow_senders.txt:3", "spf.result", "pass"))},
 		{"tagged by the sum", summed(mail.Tag, 4, spam)},
 		{"tagged by a rule", decided(mail.Tag, "policy", ruled("NEWSLETTER", "20-news.toml:4", "広告や案内のメールです。", "A newsletter.", 0))},

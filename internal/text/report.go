@@ -104,6 +104,8 @@ func decidedBy(v *mail.Verdict, lang Lang) []string {
 	switch {
 	case v.RuleID == "" && v.Class == "undeliverable":
 		add("report.undeliverable")
+	case v.RuleID == "" && v.Threshold() > 0:
+		add("report.below", ev("limit", number(v.Threshold())))
 	case v.RuleID == "":
 		add("report.none")
 	case degraded:

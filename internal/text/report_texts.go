@@ -12,6 +12,7 @@ var reportTexts = []Entry{
 	{"report.threshold", "点数の合計が{score}点となり、「{action}」のしきい値である{limit}点に達したため、この判定になりました。", "Decided by the sum: {score} points reach the threshold of {limit} ({action})."},
 	{"report.sum", "点数の合計が{score}点となり、「{action}」のしきい値に達したため、この判定になりました。", "Decided by the sum: {score} points reach the threshold ({action})."},
 	{"report.none", "判定を決めるルールに当てはまるものはなく、点数の合計（{score}点）もしきい値に達しませんでした。", "No rule decided, and the sum of {score} points reaches no threshold."},
+	{"report.below", "判定を決めるルールに当てはまるものはなく、点数の合計は{score}点で、最も低いしきい値（{limit}点）に達しませんでした。", "No rule decided, and the sum of {score} points does not reach the lowest threshold of {limit}."},
 	{"report.undeliverable", "受け付けたあとでメールサーバーに届けることができなかったため、隔離しました。点数の合計は{score}点でした。", "It is held because the mail server did not take it after we had accepted it. The sum was {score} points."},
 	{"report.dependency", "必要な確認ができず、そのような場合の扱いが設定（[degraded] の {dependency}）で決められているため、この判定になりました。", "Decided by the configuration ([degraded], {dependency}): a check that is required could not be made."},
 	{"report.describe", "このルールの説明：", "What the rule says: "},
@@ -48,6 +49,7 @@ var reportTexts = []Entry{
 	{"without.unasked", "このルールで判定が決まったため、あとに続くルールは調べていません。", "As that rule decided, the ones after it were not asked."},
 	{"without.unfinished", "判定を変える組み合わせは、数が多いため調べきれませんでした。", "What would have changed the verdict was not found within the bound of the search."},
 
+	{"explain.rules", "判定に使ったルールの版は {version} です（sekimori rules show {version} で内容を確認できます）。", "It was judged by version {version} of the rules (sekimori rules show {version})."},
 	{"explain.changed", "このメールを判定したあとでルールが変更されているため、現在のルールでの判定とは異なる場合があります。", "The rules have changed since this mail was judged; those of now may say otherwise."},
 	{"suggest.describe", "{who} から送られたことを確認できたメールです。", "It was confirmed to be from {who}."},
 	{"suggest.head", "今後、この差出人からのメールを届けてよい場合は、次のルールを {file} に追加してください。差出人を確認できたメールだけが対象で、同じ差出人を名乗るだけのメールは通りません。", "If mail of this sender is to be delivered from now on, add this rule to {file}. It holds only for mail that is confirmed to be of this sender, not for what only says so."},

@@ -32,6 +32,9 @@ var traceWords = map[string]map[Lang]string{
 	"answer":    {En: "an answer to give:", Ja: "問い合わせへの返答例:"},
 	"more":      {En: "there are older ones; --limit shows more", Ja: "ほかにも古い記録があります。--limit で件数を増やせます"},
 
+	"decided.of": {En: "%s: %s (%.1f of %.1f points%s)", Ja: "%s: %s（%.1f 点、しきい値は %.1f 点%s）"},
+	"version":    {En: "judged by version %s of the rules", Ja: "判定に使ったルールの版: %s"},
+
 	"said.delivered": {
 		En: "The mail from %[1]s to %[2]s of %[3]s was delivered to your mail server.", Ja: "%[3]s の %[1]s から %[2]s 宛てのメールは、メールサーバーに配送済みです。",
 	},
