@@ -5,10 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
-	"strconv"
-	"strings"
-	"unicode"
 
 	"sekimori/filters/bayes"
 	"sekimori/internal/mail"
@@ -114,73 +110,3 @@ func sureness(z, begin, sure float64) float64 {
 }
 
 func round2(f float64) float64 { return math.Round(f*100) / 100 }
-
-func bayesEvidence(s reputation.Score) []mail.Evidence {
-	e := []mail.Evidence{
-		{Key: "probability", Value: strconv.FormatFloat(s.Probability, 'f', 3, 64)},
-		{Key: "z", Value: strconv.FormatFloat(s.Z, 'f', 1, 64)},
-	}
-	if words := bayesWords(s.Words); words != "" {
-		e = append(e, mail.Evidence{Key: "words", Value: words})
-	}
-	return e
-}
-
-const maxBayesWords = 8
-
-// bayesWords lists the words of the subject and the text that counted most, because they say something to people; other
-// tokens only when there are no such words. Pairs of Japanese characters that overlap are joined to what stood in the mail.
-func bayesWords(list []reputation.Word) string {
-	var plain, other []string
-	for _, w := range list {
-		t := strings.TrimPrefix(w.Token, "s:")
-		if t = cleanWord(t); t == "" || slices.Contains([]string{"http", "https", "www", "com", "html", "jp"}, strings.ToLower(t)) {
-			continue // nothing, or what says nothing to people
-		}
-		if strings.Contains(t, ":") {
-			other = append(other, t)
-		} else {
-			plain = joinWord(plain, t)
-		}
-	}
-	words := plain
-	if len(words) == 0 {
-		words = other
-	}
-	return strings.Join(words[:min(len(words), maxBayesWords)], ", ")
-}
-
-// joinWord adds a word to list, or prolongs one that ends or begins with the character it begins or ends with.
-func joinWord(list []string, w string) []string {
-	r := []rune(w)
-	for i, have := range list {
-		h := []rune(have)
-		switch {
-		case have == w || strings.EqualFold(have, w):
-			return list
-		case len(r) != 2 || r[0] < 0x2E80 || h[0] < 0x2E80 || len(h) > 8:
-		case h[len(h)-1] == r[0]:
-			list[i] = have + string(r[1])
-			return list
-		case h[0] == r[1]:
-			list[i] = string(r[0]) + have
-			return list
-		}
-	}
-	return append(list, w)
-}
-
-// cleanWord leaves out what could harm where it is shown, such as bidirectional marks, and cuts long tokens.
-func cleanWord(s string) string {
-	const longest = 40
-	s = strings.Map(func(r rune) rune {
-		if r == ',' || !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, s)
-	if r := []rune(s); len(r) > longest {
-		s = string(r[:longest])
-	}
-	return s
-}

@@ -2,7 +2,6 @@ package reputation
 
 import (
 	"math"
-	"slices"
 	"sync/atomic"
 
 	"github.com/jbrukh/bayesian"
@@ -110,27 +109,6 @@ func (m *Model) learn(c Class, tokens []string, sign int) {
 
 func (m *Model) addShown(c Class, n int) { m.shown[index(c)].Add(int64(n)) }
 
-// Word is a token that counted, and how strongly: the logarithm of its odds, above 0 for spam.
-type Word struct {
-	Token  string
-	Weight float64
-}
-
-// Score is what a model says about a mail. Z is the sum of the words' weights over the root of their number: about 0 when
-// nothing is known, above 4 for spam, below -2 for ham.
-type Score struct {
-	Z           float64
-	Probability float64 // of spam, 0 to 1
-	Kept        int     // tokens that counted
-	Words       []Word  // those that counted most on the side of the result, the strongest first
-}
-
-const (
-	maxScoreWords = 24
-	minStrength   = 0.2 // tokens nearer than this to 0.5 do not count
-	steepness     = 0.6 // of the probability over z, by measurement
-)
-
 // Score weighs the distinct tokens of a mail by what was learned for everybody. A model without mails of both classes gives the zero z.
 func (m *Model) Score(tokens []string) Score { return score(tokens, m.rates(tokens)) }
 
@@ -155,55 +133,6 @@ func (m *Model) rates(tokens []string) rates {
 		r.ham[i], r.spam[i], r.n[i] = h/math.Max(hams, 1), s/math.Max(spams, 1), s+h
 	}
 	return r
-}
-
-// score weighs tokens: with the parts s of all spam and h of all ham that had a token, p = s/(s+h), and n mails that had it,
-// f = (0.5+n·p)/(1+n) (Robinson's estimate with strength 1); z = Σ ln(f/(1-f))/√k over the k tokens that count.
-func score(tokens []string, r rates) Score {
-	if !r.both {
-		return Score{Probability: 0.5}
-	}
-	sum, kept := 0.0, make([]Word, 0, 64)
-	for i, t := range tokens {
-		n, h, s := r.n[i], r.ham[i], r.spam[i]
-		if n <= 0 || h+s <= 0 {
-			continue
-		}
-		f := (0.5 + n*s/(s+h)) / (1 + n)
-		if math.Abs(f-0.5) < minStrength {
-			continue
-		}
-		w := math.Log(f / (1 - f))
-		sum += w
-		kept = append(kept, Word{t, w})
-	}
-	if len(kept) == 0 {
-		return Score{Probability: 0.5}
-	}
-	z := sum / math.Sqrt(float64(len(kept)))
-	return Score{Z: z, Probability: 1 / (1 + math.Exp(-steepness*z)), Kept: len(kept), Words: strongest(kept, z)}
-}
-
-// strongest returns the words on the side of z that counted most, in a fixed order.
-func strongest(kept []Word, z float64) []Word {
-	sign := 1.0
-	if z < 0 {
-		sign = -1
-	}
-	best := make([]Word, 0, maxScoreWords+1)
-	for _, w := range kept {
-		if w.Weight*sign <= 0 || len(best) == maxScoreWords && w.Weight*sign <= best[maxScoreWords-1].Weight*sign {
-			continue
-		}
-		i, _ := slices.BinarySearchFunc(best, w, func(a, b Word) int {
-			if a.Weight*sign >= b.Weight*sign {
-				return -1
-			}
-			return 1
-		})
-		best = slices.Insert(best, i, w)[:min(len(best)+1, maxScoreWords)]
-	}
-	return best
 }
 
 // needed says whether a mail shown as c teaches anything (train on error or near error): its class is still small, or the

@@ -107,6 +107,7 @@ func (c *collector) url(rest string) (host string) {
 		c.add("ud:", host)
 	} else {
 		c.domain("u", host)
+		c.related("u=", host)
 	}
 	c.path(path)
 	return host

@@ -36,6 +36,9 @@ func (c *collector) received(v string) {
 		c.add("rn:", "none")
 	default:
 		c.add("rn:", registrableName(name))
+		if c.from != "" && registrableName(name) == c.from {
+			c.add("p=", "from")
+		}
 		if looksDynamic(name) {
 			c.add("rn:", "dynamic")
 		}

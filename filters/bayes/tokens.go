@@ -30,8 +30,10 @@ type Tokenizer struct {
 // Tokens returns the distinct tokens of m, at most MaxTokens, in a fixed order.
 func (t Tokenizer) Tokens(m *mail.Message) []string {
 	c := &collector{seen: make(map[string]struct{}, 512), list: make([]string, 0, 512)}
-	header := t.foreignHeader(m)
-	c.headerFields(header)
+	if len(m.From) > 0 {
+		c.from = registrable(strings.ToLower(m.From[0].Addr.Domain))
+	}
+	c.headerFields(t.foreignHeader(m))
 	c.addresses(m)
 	c.subject(m.Subject)
 	c.parts(m)
@@ -77,6 +79,7 @@ type collector struct {
 	buf   []byte
 	limit int // words of the text that may still be added; 0 while other tokens are added
 	words int
+	from  string // the registrable domain of the author
 }
 
 func (c *collector) add(prefix, s string) {

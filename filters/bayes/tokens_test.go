@@ -52,7 +52,7 @@ func TestTokens(t *testing.T) {
 		"fa:news12@mail.sender.co.jp", "fd:mail.sender.co.jp", "fo:sender.co.jp", "ft:jp", "fs:Aa9", "fn:業務", "fn:dept",
 		"r=other", "ro:elsewhere.test", "td:ours.example",
 		"rh:isp.test", "rn:dynamic", "ip:192.0.0.0/8", "ip:192.0.2.0/24", "hops:b",
-		"h:x-mailer", "o:x-mailer>mime-version", "m:mega mailer 3.0", "m:mega", "is:A9.a", "tz:+0900", "tzs:JST", "skew:0",
+		"h:x-mailer", "m:mega mailer 3.0", "m:mega", "is:A9.a", "tz:+0900", "tzs:JST", "i=from", "u=other",
 		"tree:0mixed 1html 1zip ", "t:application/zip", "cs:utf-8", "x:zip",
 		"ud:www.evil.test", "uo:evil.test", "ut:test", "u:port", "up:click", "a:other", "g:img.src",
 	}

@@ -16,6 +16,7 @@ var bayesTexts = []Entry{
 		"件名や本文の言葉づかい、メールの形（{words}など）が、これまでの通常のメールとよく似ています。",
 		"The words and the form of the mail ({words}) are much like those of earlier good mail.",
 	},
+	{"bayes.form", "差出人や書式", "its sender and layout"},
 	{
 		"symbol.BAYES_TEMPERROR",
 		"一時的な障害のため、これまでのメールとの比較（学習フィルター）ができませんでした（{why}）。",

@@ -80,6 +80,9 @@ func valueOf(evidence []mail.Evidence, name string, lang Lang) string {
 		}
 		return Clean(e.Value, 300)
 	}
+	if name == "words" {
+		return Fill("bayes.form", lang)
+	}
 	return "–"
 }
 
