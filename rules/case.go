@@ -30,6 +30,7 @@ type Case struct {
 	NotJudged []string
 
 	kept   bool      // it was decoded
+	lean   bool      // and judged without what only people read
 	filled bool      // and has what was not kept of the message again
 	back   *retreats // as in Retreats, of a case that was not decoded
 	notes  []note
@@ -89,7 +90,7 @@ func headerCut(m *mail.Message, w *word) bool {
 	}
 	for i := range m.Header {
 		f := &m.Header[i]
-		if i >= keepFields {
+		if i >= keepFields || f.Name == "" && f.End == cutField {
 			return true
 		}
 		if !strings.EqualFold(f.Name, w.arg) {

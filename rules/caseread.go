@@ -1,10 +1,10 @@
 package rules
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"sekimori/internal/mail"
@@ -14,104 +14,150 @@ var errCase = errors.New("rules: not a case")
 
 // DecodeCase is the inverse of AppendCase. It takes any input and does not keep it.
 func DecodeCase(b []byte) (*Case, error) {
-	r := &caseReader{b: b}
+	return decodeCase(b, &caseMemory{}, nil)
+}
+
+// caseMemory is what a case is made of. It is used again for the next one, which then takes the place of the one before.
+type caseMemory struct {
+	c       Case
+	tx      mail.Transaction
+	session mail.Session
+	message mail.Message
+
+	rcpts     []mail.Address
+	boxes     map[mail.Address][]mail.Address
+	facts     map[string]any
+	rcptFacts map[mail.Address]map[string]any
+	spare     []map[string]any // for rcptFacts
+	outcomes  []mail.Outcome
+	findings  []mail.Finding
+	header    []mail.Field
+	parts     []mail.Part
+	notes     []note
+	texts     []string
+	verdicts  []mail.Verdict
+	zone      *time.Location
+	offset    int // of zone
+}
+
+// reset forgets the case before, and keeps its memory.
+func (m *caseMemory) reset() {
+	m.c, m.tx, m.session, m.message = Case{}, mail.Transaction{}, mail.Session{}, mail.Message{}
+	m.rcpts, m.outcomes, m.findings, m.header, m.parts = m.rcpts[:0], m.outcomes[:0], m.findings[:0], m.header[:0], m.parts[:0]
+	m.notes, m.texts, m.verdicts = m.notes[:0], m.texts[:0], m.verdicts[:0]
+	for _, f := range m.rcptFacts {
+		clear(f)
+		m.spare = append(m.spare, f)
+	}
+	clear(m.boxes)
+	clear(m.facts)
+	clear(m.rcptFacts)
+}
+
+// wanted is what a set of rules reads of a case, beside what every set does.
+type wanted struct {
+	facts  []string // sorted
+	fields []string // of the header
+	parts  bool
+}
+
+// decodeCase reads a case into m; with only, what that does not name is left out, and so is what only people read.
+func decodeCase(b []byte, m *caseMemory, only *wanted) (*Case, error) {
+	r := &caseReader{s: string(b), m: m, only: only}
 	if v := r.octet(); v != caseVersion {
 		if v > caseVersion {
 			return nil, fmt.Errorf("%w of a version that this program knows: %d", errCase, v)
 		}
 		return nil, errCase
 	}
-	tx := &mail.Transaction{Stage: mail.Stage(r.octet()), Session: &mail.Session{}}
+	m.reset()
+	tx, c := &m.tx, &m.c
+	tx.Stage, tx.Session, c.Tx, c.kept = mail.Stage(r.octet()), &m.session, tx, true
 	if tx.Stage > mail.Conclude {
 		return nil, errCase
 	}
 	bits := r.octet()
 	tx.Session.KeepRefused = bits&1 != 0
 	tx.Start = r.time()
-	c := &Case{Tx: tx, kept: true, Rules: r.text(), Retreats: r.retreats()}
-	for range r.count() {
-		rcpt := r.address()
-		c.Rcpts = append(c.Rcpts, rcpt)
-		for range r.count() {
-			if tx.Mailboxes == nil {
-				tx.Mailboxes = map[mail.Address][]mail.Address{}
-			}
-			tx.Mailboxes[rcpt] = append(tx.Mailboxes[rcpt], r.address())
-		}
-	}
+	c.Rules, c.Retreats = r.text(), r.retreats()
+	r.people(c)
 	if tx.Stage >= mail.Data {
 		tx.Rcpts = c.Rcpts
 	}
-	tx.Facts = r.facts()
-	for _, rcpt := range c.Rcpts {
-		if f := r.facts(); len(f) > 0 {
-			if tx.RcptFacts == nil {
-				tx.RcptFacts = map[mail.Address]map[string]any{}
-			}
-			tx.RcptFacts[rcpt] = f
-		}
+	if m.facts == nil {
+		m.facts = make(map[string]any)
 	}
+	tx.Facts = m.facts
+	r.facts(m.facts)
+	r.factsOfRcpts(c)
 	tx.Outcomes = r.outcomes()
 	if bits&2 != 0 {
-		tx.Message = r.header()
-		tx.Message.Parts = r.parts()
+		tx.Message = &m.message
+		r.header()
+		r.parts()
 	}
 	for range r.count() {
-		c.notes = append(c.notes, r.note())
+		m.notes = append(m.notes, r.note())
 	}
+	c.notes = m.notes
 	c.Verdicts = r.verdicts(c.Rcpts)
 	c.Failed = r.texts()
-	if r.bad || len(r.b) > 0 {
+	if r.bad || r.s != "" {
 		return nil, errCase
 	}
 	return c, nil
 }
 
-// caseReader reads the parts of a case. After the first one that is not there all are empty.
+// caseReader reads the parts of a case. After the first one that is not there all are empty. Texts are parts of s.
 type caseReader struct {
-	b   []byte
-	bad bool
+	s    string
+	bad  bool
+	m    *caseMemory
+	only *wanted // nil: all
 }
 
-func (r *caseReader) fail() { r.bad, r.b = true, nil }
+func (r *caseReader) fail() { r.bad, r.s = true, "" }
 
 func (r *caseReader) octet() byte {
-	if len(r.b) == 0 {
+	if r.s == "" {
 		r.fail()
 		return 0
 	}
-	c := r.b[0]
-	r.b = r.b[1:]
+	c := r.s[0]
+	r.s = r.s[1:]
 	return c
 }
 
 func (r *caseReader) uvarint() uint64 {
-	n, w := binary.Uvarint(r.b)
-	if w <= 0 {
-		r.fail()
-		return 0
+	var n uint64
+	for i := range len(r.s) {
+		c := r.s[i]
+		if i == 9 && c > 1 {
+			break
+		}
+		if n |= uint64(c&0x7f) << (7 * i); c < 0x80 {
+			r.s = r.s[i+1:]
+			return n
+		}
 	}
-	r.b = r.b[w:]
-	return n
+	r.fail()
+	return 0
 }
 
 func (r *caseReader) varint() int64 {
-	n, w := binary.Varint(r.b)
-	if w <= 0 {
-		r.fail()
-		return 0
-	}
-	r.b = r.b[w:]
-	return n
+	n := r.uvarint()
+	return int64(n>>1) ^ -int64(n&1)
 }
 
-func (r *caseReader) word64() uint64 {
-	if len(r.b) < 8 {
+func (r *caseReader) word64() (n uint64) {
+	if len(r.s) < 8 {
 		r.fail()
 		return 0
 	}
-	n := binary.LittleEndian.Uint64(r.b)
-	r.b = r.b[8:]
+	for i := range 8 {
+		n |= uint64(r.s[i]) << (8 * i)
+	}
+	r.s = r.s[8:]
 	return n
 }
 
@@ -120,7 +166,7 @@ func (r *caseReader) float() float64 { return math.Float64frombits(r.word64()) }
 // count is how many of something follow; each takes an octet at least.
 func (r *caseReader) count() int {
 	n := r.uvarint()
-	if n > uint64(len(r.b)) {
+	if n > uint64(len(r.s)) {
 		r.fail()
 		return 0
 	}
@@ -129,8 +175,8 @@ func (r *caseReader) count() int {
 
 func (r *caseReader) text() string {
 	n := r.count()
-	s := string(r.b[:n])
-	r.b = r.b[n:]
+	s := r.s[:n]
+	r.s = r.s[n:]
 	return s
 }
 
@@ -139,16 +185,25 @@ func (r *caseReader) texts() []string {
 	if n == 0 {
 		return nil
 	}
-	list := make([]string, 0, n)
+	from := len(r.m.texts)
 	for range n {
-		list = append(list, r.text())
+		r.m.texts = append(r.m.texts, r.text())
 	}
-	return list
+	return r.m.texts[from:len(r.m.texts):len(r.m.texts)]
 }
 
-func (r *caseReader) address() (a mail.Address) {
-	_ = a.UnmarshalText([]byte(r.text())) // never fails
-	return a
+func (r *caseReader) skipTexts() {
+	for range r.count() {
+		r.text()
+	}
+}
+
+func (r *caseReader) address() mail.Address {
+	s := r.text()
+	if i := strings.LastIndexByte(s, '@'); i >= 0 {
+		return mail.Address{Local: s[:i], Domain: s[i+1:]}
+	}
+	return mail.Address{Local: s}
 }
 
 func (r *caseReader) time() time.Time {
@@ -161,7 +216,10 @@ func (r *caseReader) time() time.Time {
 		r.fail()
 		return time.Time{}
 	}
-	return time.Unix(sec, 0).In(time.FixedZone("", int(offset)))
+	if r.m.zone == nil || r.m.offset != int(offset) {
+		r.m.zone, r.m.offset = time.FixedZone("", int(offset)), int(offset)
+	}
+	return time.Unix(sec, 0).In(r.m.zone)
 }
 
 func (r *caseReader) retreats() []Retreat {
@@ -172,14 +230,71 @@ func (r *caseReader) retreats() []Retreat {
 	return list
 }
 
-func (r *caseReader) facts() map[string]any {
-	facts := map[string]any{}
+// people reads the recipients, with the mailboxes for which they stand.
+func (r *caseReader) people(c *Case) {
+	m := r.m
+	for range r.count() {
+		rcpt := r.address()
+		m.rcpts = append(m.rcpts, rcpt)
+		for range r.count() {
+			if m.boxes == nil {
+				m.boxes = map[mail.Address][]mail.Address{}
+			}
+			m.boxes[rcpt] = append(m.boxes[rcpt], r.address())
+		}
+	}
+	c.Rcpts = m.rcpts
+	if len(m.boxes) > 0 {
+		c.Tx.Mailboxes = m.boxes
+	}
+}
+
+func (r *caseReader) factsOfRcpts(c *Case) {
+	m := r.m
+	for _, rcpt := range c.Rcpts {
+		var f map[string]any
+		if n := len(m.spare); n > 0 {
+			f, m.spare = m.spare[n-1], m.spare[:n-1]
+		} else {
+			f = map[string]any{}
+		}
+		if r.facts(f); len(f) == 0 {
+			m.spare = append(m.spare, f)
+			continue
+		}
+		if m.rcptFacts == nil {
+			m.rcptFacts = map[mail.Address]map[string]any{}
+		}
+		m.rcptFacts[rcpt] = f
+	}
+	if len(m.rcptFacts) > 0 {
+		c.Tx.RcptFacts = m.rcptFacts
+	}
+}
+
+func (r *caseReader) facts(into map[string]any) {
+	at := 0
 	for {
 		name := r.text()
 		if name == "" {
-			return facts
+			return
 		}
-		facts[name] = r.value()
+		if r.only == nil {
+			into[name] = r.value()
+			continue
+		}
+		want := r.only.facts // they come sorted; when not, the search begins anew
+		if at > 0 && want[at-1] >= name {
+			at = 0
+		}
+		for at < len(want) && want[at] < name {
+			at++
+		}
+		if at < len(want) && want[at] == name {
+			into[want[at]] = r.value()
+		} else {
+			r.skipValue()
+		}
 	}
 }
 
@@ -206,95 +321,32 @@ func (r *caseReader) value() any {
 	return nil
 }
 
+func (r *caseReader) skipValue() {
+	switch r.octet() {
+	case formFalse, formTrue:
+	case formInt:
+		r.uvarint()
+	case formFloat:
+		r.word64()
+	case formString:
+		r.text()
+	case formStrings:
+		r.skipTexts()
+	case formCutString:
+		r.uvarint()
+		r.text()
+	case formCutStrings:
+		r.uvarint()
+		r.skipTexts()
+	default:
+		r.fail()
+	}
+}
+
 // list reads a fact of type Strings, which is known when it is empty, too.
 func (r *caseReader) list() []string {
 	if l := r.texts(); l != nil {
 		return l
 	}
 	return []string{}
-}
-
-func (r *caseReader) outcomes() []mail.Outcome {
-	var list []mail.Outcome
-	for range r.count() {
-		o := mail.Outcome{Check: r.text(), Stage: mail.Stage(r.octet()), State: mail.State(r.octet()), Why: r.text()}
-		if o.State&bitOff != 0 {
-			o.State, o.Off = o.State&^bitOff, true
-		}
-		o.Partial = r.texts()
-		for range r.count() {
-			f := mail.Finding{Symbol: r.text(), Weight: r.float(), Rcpt: r.address()}
-			for range r.count() {
-				f.Evidence = append(f.Evidence, mail.Evidence{Key: r.text(), Value: r.text()})
-			}
-			o.Findings = append(o.Findings, f)
-		}
-		list = append(list, o)
-	}
-	return list
-}
-
-func (r *caseReader) header() *mail.Message {
-	m := &mail.Message{}
-	for range r.count() {
-		f := mail.Field{Name: r.text()}
-		if r.octet()&1 != 0 {
-			f.End = cutField
-		}
-		f.Value = r.text()
-		m.Header = append(m.Header, f)
-	}
-	if r.octet()&1 != 0 {
-		m.Header = append(m.Header, mail.Field{End: cutField})
-	}
-	return m
-}
-
-func (r *caseReader) parts() []mail.Part {
-	var list []mail.Part
-	for range r.count() {
-		bits := r.octet()
-		p := mail.Part{Attached: bits&1 != 0, Type: r.text(), Encoding: r.text(), Name: r.text(), OtherNames: r.texts()}
-		if bits&2 != 0 {
-			p.Text = "x"
-		}
-		p.End = int(r.uvarint() & math.MaxInt32)
-		list = append(list, p)
-	}
-	return list
-}
-
-func (r *caseReader) note() note {
-	n := note{key: r.word64(), rcpt: int(r.uvarint()), result: tri(r.octet()), over: r.octet()&1 != 0, steps: int(r.uvarint()), failed: r.texts()}
-	if n.result > unknown || n.steps < 0 || n.steps > mailBudget {
-		r.fail()
-	}
-	return n
-}
-
-func (r *caseReader) verdicts(rcpts []mail.Address) []mail.Verdict {
-	var list []mail.Verdict
-	n := r.count()
-	if n > len(rcpts) {
-		r.fail()
-		return nil
-	}
-	for i := range n {
-		v := mail.Verdict{Rcpt: rcpts[i], Action: mail.Action(r.octet())}
-		bits := r.octet()
-		v.Final, v.Discard = bits&1 != 0, bits&2 != 0
-		v.Class, v.Rule, v.RuleID, v.Redirect, v.Would = r.text(), r.text(), r.text(), r.address(), r.text()
-		v.Score, v.Limit = r.float(), r.float()
-		v.Keep = time.Duration(r.varint())
-		v.Original = time.Duration(r.varint())
-		for range r.count() {
-			v.Strip = append(v.Strip, int(r.uvarint()&math.MaxInt32))
-		}
-		v.Unknown, v.Observed = r.texts(), r.texts()
-		for range r.count() {
-			v.Copies = append(v.Copies, r.address())
-		}
-		list = append(list, v)
-	}
-	return list
 }

@@ -28,9 +28,9 @@ type cond struct {
 	op     op
 	kids   []*cond
 	prog   *vm.Program
-	quick  func(env map[string]any) bool // instead of prog, for the commonest forms
-	reads  []int                         // numbers of words
-	weight int                           // steps for each octet that is read; 0: next to nothing
+	quick  truthOf // instead of prog, for the commonest forms; else nil
+	reads  []int   // numbers of words
+	weight int     // steps for each octet that is read; 0: next to nothing
 	src    string
 
 	literal literal // what an atom asks
@@ -176,15 +176,21 @@ func (c *reader) atom(n ast.Node) *cond {
 		a.reads = append(a.reads, r)
 	}
 	slices.Sort(a.reads)
-	a.quick, a.literal, a.lists = quick(n, c.vocab), literalOf(n, c.vocab), c.asked
+	var free bool
+	a.quick, free = quick(n, c.vocab)
+	a.literal, a.lists = literalOf(n, c.vocab), c.asked
 	prog, err := c.env.program(n, c.tree.Source)
 	if err != nil {
 		c.exprError(err)
 		return nil
 	}
 	a.prog = prog
-	if a.quick == nil {
+	if !free {
 		a.weight = weigh(n)
+	}
+	for _, i := range a.reads {
+		w := c.vocab.words[i]
+		w.machine = w.machine || a.quick == nil
 	}
 	return a
 }

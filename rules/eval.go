@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/expr-lang/expr/ast"
 	efile "github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/vm"
 
@@ -35,7 +34,8 @@ const (
 // recipient. It is used by one goroutine.
 type state struct {
 	words  []*word
-	env    map[string]any
+	val    []any          // by word; valid where known
+	env    map[string]any // what the machine reads, by key: words that some atom without a quick form reads, and lists
 	known  []bool
 	vm     vm.VM
 	failed []string // conditions that could not be evaluated
@@ -45,6 +45,9 @@ type state struct {
 	mail   int   // and on all rules since the budget was last given
 	over   bool  // the rule at hand has used up its own
 
+	cache  []tri // of rules, by number; see judging
+	cached []bool
+
 	kase   *Case  // may be nil
 	at     int    // which of its recipients
 	cut    []bool // values that are not kept in full, by word
@@ -53,7 +56,7 @@ type state struct {
 }
 
 func newState(v *vocabulary) *state {
-	s := &state{words: v.words, env: make(map[string]any, len(v.words)+len(v.lists)), known: make([]bool, len(v.words)), octets: make([]int, len(v.words)), cut: make([]bool, len(v.words)), part: make([]bool, len(v.words))}
+	s := &state{words: v.words, env: make(map[string]any, len(v.words)+len(v.lists)), val: make([]any, len(v.words)), known: make([]bool, len(v.words)), octets: make([]int, len(v.words)), cut: make([]bool, len(v.words)), part: make([]bool, len(v.words))}
 	s.vm.MemoryBudget = memoryBudget
 	for name, l := range v.lists {
 		s.env["lists."+name] = l
@@ -73,7 +76,10 @@ func (s *state) set(i int, v any) {
 		return
 	}
 	v = bounded(v)
-	s.env[w.key], s.octets[i] = v, octets(v)
+	s.val[i], s.octets[i] = v, octets(v)
+	if w.machine {
+		s.env[w.key] = v
+	}
 	s.known[i], s.part[i] = true, cut
 	s.cut[i] = cut || s.kase != nil && !keptWhole(w.key, v)
 	if cut {
@@ -150,7 +156,7 @@ func found(tx *mail.Transaction, symbol string, rcpt mail.Address) any {
 				return true
 			}
 		}
-		if strings.HasPrefix(symbol, strings.ToUpper(o.Check)+"_") {
+		if belongs(symbol, o.Check) {
 			looked = looked || o.State == mail.StateOK
 			silent = silent || o.State != mail.StateOK
 		}
@@ -159,6 +165,23 @@ func found(tx *mail.Transaction, symbol string, rcpt mail.Address) any {
 		return nil
 	}
 	return false
+}
+
+// belongs reports whether a symbol is one of a check: of its name in upper case.
+func belongs(symbol, check string) bool {
+	if len(symbol) <= len(check) || symbol[len(check)] != '_' {
+		return false
+	}
+	for i := range len(check) {
+		c := check[i]
+		if c >= 'a' && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		if c != symbol[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // counts reports whether a finding holds for a recipient.
@@ -232,7 +255,7 @@ func (s *state) atom(c *cond) tri {
 		return unknown
 	}
 	if c.quick != nil {
-		if c.quick(s.env) {
+		if c.quick(s, "") {
 			return hit
 		}
 		return miss
@@ -268,82 +291,4 @@ func (s *state) run(p *vm.Program) (out any, err error) {
 		}
 	}()
 	return s.vm.Run(p, s.env)
-}
-
-// quick makes a plain function of the commonest atoms (a fact of type bool, a comparison with a constant); nil for all
-// others. It means the same as the compiled program and saves the machine's start.
-func quick(n ast.Node, v *vocabulary) func(map[string]any) bool {
-	if id, ok := n.(*ast.IdentifierNode); ok {
-		return quickBool(id, v)
-	}
-	b, ok := n.(*ast.BinaryNode)
-	if !ok {
-		return nil
-	}
-	id, ok := b.Left.(*ast.IdentifierNode)
-	if !ok {
-		return nil
-	}
-	w := v.words[v.byKey[id.Value]]
-	switch right := b.Right.(type) {
-	case *ast.ArrayNode:
-		if words, ok := constants(right, b.Operator); ok && w.typ == mail.String && len(words) <= 16 {
-			key := w.key
-			return func(env map[string]any) bool { return slices.Contains(words, env[key].(string)) }
-		}
-	case *ast.StringNode:
-		if w.typ == mail.String {
-			return quickString(w.key, b.Operator, right.Value)
-		}
-	case *ast.IntegerNode:
-		return quickNumber(w, b.Operator, float64(right.Value))
-	case *ast.FloatNode:
-		return quickNumber(w, b.Operator, right.Value)
-	}
-	return nil
-}
-
-func quickBool(id *ast.IdentifierNode, v *vocabulary) func(map[string]any) bool {
-	if i, ok := v.byKey[id.Value]; ok && v.words[i].typ == mail.Bool {
-		key := id.Value
-		return func(env map[string]any) bool { return env[key].(bool) }
-	}
-	return nil
-}
-
-func quickString(key, operator, want string) func(map[string]any) bool {
-	switch operator {
-	case "==":
-		return func(env map[string]any) bool { return env[key].(string) == want }
-	case "!=":
-		return func(env map[string]any) bool { return env[key].(string) != want }
-	case "startsWith":
-		return func(env map[string]any) bool { return strings.HasPrefix(env[key].(string), want) }
-	case "endsWith":
-		return func(env map[string]any) bool { return strings.HasSuffix(env[key].(string), want) }
-	case "contains":
-		if key == "message.text" {
-			return nil // its steps are counted
-		}
-		return func(env map[string]any) bool { return strings.Contains(env[key].(string), want) }
-	}
-	return nil
-}
-
-func quickNumber(w *word, operator string, want float64) func(map[string]any) bool {
-	compare, ok := map[string]func(a, b float64) bool{
-		"==": func(a, b float64) bool { return a == b }, "!=": func(a, b float64) bool { return a != b },
-		"<": func(a, b float64) bool { return a < b }, "<=": func(a, b float64) bool { return a <= b },
-		">": func(a, b float64) bool { return a > b }, ">=": func(a, b float64) bool { return a >= b },
-	}[operator]
-	key := w.key
-	switch {
-	case !ok:
-		return nil
-	case w.typ == mail.Int:
-		return func(env map[string]any) bool { return compare(float64(env[key].(int)), want) }
-	case w.typ == mail.Float:
-		return func(env map[string]any) bool { return compare(env[key].(float64), want) }
-	}
-	return nil
 }

@@ -79,15 +79,17 @@ func checkGlob(n ast.Node) error {
 
 // registrable is the domain that somebody can register (example.co.jp for mail.example.co.jp), by the public suffix list; of a
 // suffix or what is no domain it is the name itself.
-func registrable(params ...any) (any, error) {
-	d := strings.ToLower(strings.TrimSuffix(params[0].(string), "."))
+func registrable(params ...any) (any, error) { return registrableOf(params[0].(string)), nil }
+
+func registrableOf(name string) string {
+	d := strings.ToLower(strings.TrimSuffix(name, "."))
 	if _, err := netip.ParseAddr(d); err == nil || strings.HasPrefix(d, "[") {
-		return d, nil
+		return d
 	}
 	if top, err := publicsuffix.EffectiveTLDPlusOne(d); err == nil {
-		return top, nil
+		return top
 	}
-	return d, nil
+	return d
 }
 
 // looksLike reports whether a text holds what a reader would take for the second one.

@@ -110,13 +110,16 @@ func (r *rule) templateReads() (all []int) {
 // header adds the rule's fields. What is unknown reads "unknown".
 func (j *judging) header(v *mail.Verdict, r *rule) {
 	for _, h := range r.header {
+		if j.lean {
+			break
+		}
 		var b strings.Builder
 		for _, p := range h.parts {
 			switch {
 			case p.word < 0:
 				b.WriteString(p.text)
 			case j.s.known[p.word]:
-				b.WriteString(show(j.s.env[j.s.words[p.word].key]))
+				b.WriteString(show(j.s.val[p.word]))
 			default:
 				b.WriteString("unknown")
 			}

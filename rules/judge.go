@@ -28,9 +28,13 @@ func (p *Policy) judge(tx *mail.Transaction, rcpts []mail.Address, c *Case, skip
 	s.kase = c
 	defer func() { s.kase = nil }()
 	s.mail, s.failed = 0, s.failed[:0]
-	j := &judging{p: p, s: s, tx: tx, skip: skip, cache: make([]tri, len(p.rules)), cached: make([]bool, len(p.rules))}
+	j := &judging{p: p, s: s, tx: tx, skip: skip, cache: s.cache, cached: s.cached, lean: c != nil && c.lean}
+	clear(j.cached)
 	j.differ, j.back = findingsDiffer(tx), p.backOf(c)
-	degraded := notLookedAt(tx, p.vocab.checks)
+	var degraded []string
+	if !j.lean {
+		degraded = notLookedAt(tx, p.vocab.checks)
+	}
 	verdicts := make([]mail.Verdict, 0, len(rcpts))
 	for i, rcpt := range rcpts {
 		s.at = i
@@ -57,6 +61,7 @@ type judging struct {
 	cache  []tri // by number of the rule
 	cached []bool
 	skip   map[*rule]bool
+	lean   bool      // what only people read is left out: evidence, points of findings, the reply
 	back   *retreats // in force; nil: none
 	differ bool      // a finding names a recipient, so symbols differ between them
 
@@ -134,7 +139,7 @@ func (j *judging) one(rcpt mail.Address) mail.Verdict {
 	if v.Action >= mail.Hold {
 		v.Strip, v.Original, v.Header = nil, 0, nil // what is kept is kept whole
 	}
-	if v.Action >= mail.Defer {
+	if v.Action >= mail.Defer && !j.lean {
 		v.Reply = j.reply(&v, decided)
 	}
 	return v
@@ -153,7 +158,9 @@ func (j *judging) sum(v *mail.Verdict, rcpt mail.Address) {
 				continue
 			}
 			points := j.score(f.Symbol) * f.Factor()
-			v.Score += points
+			if v.Score += points; j.lean {
+				continue
+			}
 			v.Counted = append(v.Counted, mail.Counted{Name: f.Symbol, Points: points, Evidence: f.Evidence})
 		}
 	}
@@ -286,15 +293,18 @@ const maxEvidence = 200
 // evidence gives the values that a rule's condition read, and the entries of the lists that it asked.
 func (j *judging) evidence(r *rule) []mail.Evidence {
 	var all []mail.Evidence
+	if j.lean {
+		return nil
+	}
 	for _, i := range r.reads {
 		w := j.s.words[i]
 		if !j.s.known[i] || w.key == "message.text" {
 			continue
 		}
-		all = append(all, mail.Evidence{Key: w.key, Value: show(j.s.env[w.key])})
+		all = append(all, mail.Evidence{Key: w.key, Value: show(j.s.val[i])})
 		for _, name := range r.lists {
 			l := j.p.vocab.lists[name]
-			if s, ok := j.s.env[w.key].(string); ok {
+			if s, ok := j.s.val[i].(string); ok {
 				if l.member != nil {
 					if in, err := l.has(s); in && err == nil {
 						all = append(all, mail.Evidence{Key: "lists." + name, Value: l.base})

@@ -235,30 +235,3 @@ func TestEvaluationErrors(t *testing.T) {
 		t.Errorf("degraded %q", v.Degraded)
 	}
 }
-
-func TestQuickMeansTheSame(t *testing.T) {
-	for _, src := range []string{
-		"client.early", `spf.result == "pass"`, `spf.result != "pass"`, "dnsbl.count >= 1", "dnsbl.count == 1",
-		"dnsbl.score < 2", "dnsbl.score != 0.5", "dnsbl.count > 0.5", "dnsbl.count <= 0", `symbol("SPF_FAIL")`,
-	} {
-		p := policy(t, simple("X", src, "score = 1"))
-		c := p.rules[len(p.rules)-1].cond
-		if c.quick == nil {
-			t.Errorf("%s: no quick form", src)
-			continue
-		}
-		for _, count := range []int{0, 1, 2} {
-			for _, result := range []string{"pass", "fail"} {
-				tx := fixtureTx(mail.Conclude)
-				tx.Facts["dnsbl.count"], tx.Facts["dnsbl.score"], tx.Facts["spf.result"] = count, float64(count)/2, result
-				tx.Facts["client.early"] = count == 1
-				s := newState(p.vocab)
-				s.fill(tx, info, decodeHeader)
-				out, err := s.run(c.prog)
-				if err != nil || out.(bool) != c.quick(s.env) {
-					t.Errorf("%s: %v, %v", src, out, err)
-				}
-			}
-		}
-	}
-}

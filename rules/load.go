@@ -124,13 +124,17 @@ func Load(o Options) (*Policy, error) {
 	}
 	p := l.p
 	for i, r := range p.rules {
-		r.n = i
+		r.n, r.placed = i, r.place()
 		p.stages[r.at] = append(p.stages[r.at], r)
 	}
 	l.shadows()
 	p.warnings = l.d.warns
 	l.identify(docs)
-	p.states.New = func() any { return newState(p.vocab) }
+	p.states.New = func() any {
+		s := newState(p.vocab)
+		s.cache, s.cached = make([]tri, len(p.rules)), make([]bool, len(p.rules))
+		return s
+	}
 	return p, nil
 }
 

@@ -80,8 +80,9 @@ func (p *Policy) Soften(v mail.Verdict, keep bool) mail.Verdict {
 	case "soft":
 		if v.Action == mail.Reject && !keep {
 			v.Action, v.Keep = mail.Defer, 0
-			e := v.Reply.Enhanced()
-			v.Reply = mail.Transient(450, e[1], e[2], v.Reply.Text())
+			if e := v.Reply.Enhanced(); !v.Reply.IsZero() {
+				v.Reply = mail.Transient(450, e[1], e[2], v.Reply.Text())
+			}
 		}
 	}
 	if v.Action < mail.Defer {

@@ -9,19 +9,37 @@ import (
 // Replayer judges kept cases with one set of rules, for `rules replay`: many, and without what only people read. It is used by one
 // goroutine.
 type Replayer struct {
-	p *Policy
+	p    *Policy
+	m    caseMemory
+	only wanted
 }
 
 // Replayer returns a new one.
-func (p *Policy) Replayer() *Replayer { return &Replayer{p: p} }
+func (p *Policy) Replayer() *Replayer {
+	r := &Replayer{p: p}
+	for _, w := range p.vocab.words {
+		switch w.kind {
+		case factWord:
+			r.only.facts = append(r.only.facts, w.key)
+		case headerWord, headersWord, rawHeaderWord, rawHeadersWord:
+			r.only.fields = append(r.only.fields, w.arg)
+		}
+	}
+	r.only.facts = append(r.only.facts, "time.date")
+	slices.Sort(r.only.facts)
+	r.only.facts = slices.Compact(r.only.facts)
+	r.only.parts = slices.ContainsFunc(p.rules, func(r *rule) bool { return r.strip != nil })
+	return r
+}
 
 // Judge decodes what AppendCase wrote and judges it again. What it returns is valid until the next call; the verdicts are those of
-// JudgeCase for Case.Rcpts, as far as SameVerdict compares them.
+// JudgeCase for Case.Rcpts, as far as SameVerdict compares them, and Counted names rules only. Of the facts those are there that the rules ask for.
 func (r *Replayer) Judge(data []byte) (*Case, []mail.Verdict, error) {
-	c, err := DecodeCase(data)
+	c, err := decodeCase(data, &r.m, &r.only)
 	if err != nil {
 		return nil, nil, err
 	}
+	c.lean = true
 	return c, r.p.JudgeCase(c), nil
 }
 

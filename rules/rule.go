@@ -15,6 +15,7 @@ type rule struct {
 	id       string
 	f        *file
 	off      int
+	placed   string // place(), once the rules are loaded
 	describe map[string]string
 	class    string
 	cond     *cond
@@ -55,7 +56,12 @@ type rule struct {
 }
 
 // place is file:line, as it stands in verdicts.
-func (r *rule) place() string { return fmt.Sprintf("%s:%d", r.f.base, r.f.line(r.off)) }
+func (r *rule) place() string {
+	if r.placed != "" {
+		return r.placed
+	}
+	return fmt.Sprintf("%s:%d", r.f.base, r.f.line(r.off))
+}
 
 // ceiling is the most that a rule may do.
 type ceiling int

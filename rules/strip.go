@@ -146,7 +146,7 @@ func (j *judging) onlyPart(s *stripping) *mail.Part {
 		if !j.s.known[w] {
 			return nil
 		}
-		values[i] = j.s.env[j.s.words[w].key]
+		values[i] = j.s.val[w]
 	}
 	types, names, size, count := values[0].([]string), values[1].([]string), values[2].(int), values[3].(int)
 	if len(types) != 1 || count == 0 {

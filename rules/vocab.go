@@ -27,6 +27,7 @@ type word struct {
 	typ     mail.FactType
 	stage   mail.Stage
 	perRcpt bool
+	machine bool // some atom that reads it has no quick form
 }
 
 type wordKind int

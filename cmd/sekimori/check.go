@@ -123,7 +123,7 @@ func (checkCmd) run(a *app) error {
 	}
 	live.print(a.out)
 	a.tellRules(cfg)
-	fmt.Fprintln(a.out, historyLine(cfg))
+	a.tellHistory(cfg)
 	fmt.Fprintf(a.out, "%s is fine: rules %s, %d tests in rule files passed\n", name, policy.Version(), len(tests))
 	return nil
 }

@@ -233,6 +233,7 @@ func (s *server) serve(ctx, work context.Context) error {
 	s.background.Go(func() { allows.Run(work) })
 	s.background.Go(func() { s.past.run(work) })
 	s.background.Go(func() { s.stories.run(work) })
+	s.background.Go(func() { s.joinHistories(work) })
 	s.background.Go(func() { s.tally.Run(work) })
 	s.background.Go(func() { s.watchAsks(work) })
 	s.background.Go(func() { s.runDigests(work) })

@@ -1,49 +1,70 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
-	"net/netip"
-	"regexp"
+	"cmp"
 	"strings"
+	"time"
 
 	"sekimori/internal/config"
 	"sekimori/internal/history"
-	"sekimori/internal/mail"
+	"sekimori/internal/history/nodes"
 	"sekimori/internal/text"
 )
 
 type traceCmd struct {
-	Query string `arg:"" optional:"" help:"An address, domain, id, Message-ID, IP address or network, or words of the subject."`
+	Query []string `arg:"" optional:"" help:"An address, domain, id, Message-ID, IP address or network, a day (2026-11-20), words of the subject, or several of them."`
 
-	Sender    string    `placeholder:"ADDRESS" help:"Sender (of the envelope or in From); a domain means everybody there."`
-	Rcpt      string    `placeholder:"ADDRESS" help:"Recipient, or a domain."`
-	Subject   string    `placeholder:"WORDS" help:"Words of the subject; of Japanese any part."`
-	MessageID string    `placeholder:"ID" help:"Message-ID."`
-	ID        string    `placeholder:"ID" help:"The id that a reply, a log line or the digest names."`
-	Client    string    `placeholder:"IP" help:"Address or network of the client."`
-	Since     timeValue `placeholder:"TIME" help:"Only since then: 09:00, 2026-11-20 or an age such as 2d."`
-	Until     timeValue `placeholder:"TIME" help:"Only until then."`
-	Limit     int       `default:"20" help:"How many mails at the most."`
-	JSON      bool      `help:"Print JSON."`
-	Lang      string    `enum:"en,ja" default:"en" help:"Language of the words: en or ja."`
+	Sender     string    `placeholder:"ADDRESS" help:"Sender (of the envelope or in From); a domain means everybody there."`
+	Rcpt       string    `placeholder:"ADDRESS" help:"Recipient, or a domain."`
+	Subject    string    `placeholder:"WORDS" help:"Words of the subject; of Japanese any part."`
+	MessageID  string    `placeholder:"ID" help:"Message-ID."`
+	ID         string    `placeholder:"ID" help:"The id that a reply, a log line or the digest names."`
+	Client     string    `placeholder:"IP" help:"Address or network of the client."`
+	Since      timeValue `placeholder:"TIME" help:"Only since then: 09:00, 2026-11-20 or an age such as 2d."`
+	Until      timeValue `placeholder:"TIME" help:"Only until then."`
+	Limit      int       `default:"20" help:"How many mails at the most."`
+	Wait       ageValue  `default:"5s" placeholder:"TIME" help:"How long to wait for the other hosts, at most 1m (default: 5s)."`
+	JSON       bool      `help:"Print JSON."`
+	ForgetHost string    `placeholder:"HOST" help:"Do not ask a host any more that is gone for good; it looks nothing up."`
+	Lang       string    `enum:"en,ja" default:"en" help:"Language of the words: en or ja."`
 }
 
 // Help is the long help.
 func (traceCmd) Help() string {
-	return "Tells the whole story of mails: what the client was told, also when it was refused before the mail; what was found, which rule " +
-		"decided, each try of delivery with the words of the backend, and what became of it in the quarantine. It reads the history of this " +
-		"host, also while serve runs, to which events come at most a second late. Exit code 0 when something was found, 1 when not."
+	return "Tells the whole story of mails: what the client was told, also when it was refused before the mail; attempts that were put off; " +
+		"what was found, which rule decided, each try of delivery with the words of the backend, which digest named it to whom, and what became " +
+		"of it in the quarantine. It joins the histories of this host and of all that share its Redis, also while serve runs, to which events " +
+		"come at most a second late; a host that does not answer is named. When nothing is found it says where and in which time was looked, and " +
+		"which connections were refused from the networks of the sender's domain. Exit code 0 when something was found and every host has " +
+		"answered, 1 when not."
+}
+
+// ageValue is a duration on the command line.
+type ageValue struct{ time.Duration }
+
+// UnmarshalText reads one.
+func (v *ageValue) UnmarshalText(b []byte) (err error) {
+	v.Duration, err = config.ParseDuration(string(b))
+	return err
 }
 
 // traceResult is what trace --json prints.
 type traceResult struct {
-	Node string `json:"node"`
-	*history.Answer
+	Node    string          `json:"node"`
+	Read    *reading        `json:"understood"`      // as what the words were read
+	Others  []reading       `json:"tried,omitempty"` // as what else, which found nothing
+	Stories []history.Story `json:"stories"`
+	More    bool            `json:"more"`     // there are older ones
+	Whole   bool            `json:"complete"` // every host has said all that it knows
+	Hosts   []hostTold      `json:"hosts"`
+	Unknown string          `json:"unknown_hosts,omitempty"` // why it is not known which other hosts there are
 
-	Refused  []*history.Event `json:"refused_from_partner,omitempty"` // from networks that have sent for the sender before
-	Networks []string         `json:"partner_networks,omitempty"`
+	Held  map[string]heldNow `json:"held,omitempty"`  // how it stands in the quarantine, by id
+	Notes []string           `json:"notes,omitempty"` // what could not be looked up beside the histories
+
+	Partner  string           `json:"partner,omitempty"`              // the sender's domain, when nothing was found
+	Refused  []*history.Event `json:"refused_from_partner,omitempty"` // from networks of the sender's domain
+	Networks []network        `json:"partner_networks,omitempty"`
 	Exchange []string         `json:"exchange,omitempty"`
 	Reply    []string         `json:"answer"`
 }
@@ -55,198 +76,63 @@ func (c traceCmd) Run(a *app) error {
 		printErrors(a.err, err)
 		return found
 	}
-	q, err := c.query()
+	if c.ForgetHost != "" {
+		return a.forgetHost(cfg, c.ForgetHost)
+	}
+	readings, err := c.readings()
 	if err != nil {
 		return err
 	}
-	r, err := readHistory(cfg)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no history in %s: serve never ran with this configuration", historyDir(cfg))
+	if c.Wait.Duration < time.Second || c.Wait.Duration > nodes.MostWait {
+		return usage("--wait must be from 1s to %s", nodes.MostWait)
 	}
+	in, err := a.inquire(cfg, readings[0].Query.Since, c.Wait.Duration)
 	if err != nil {
 		return err
 	}
-	defer r.Close()
-	res := traceResult{Node: cfg.Hostname}
-	if res.Answer, err = r.Stories(q, c.Limit); err != nil {
-		return err
-	}
-	if len(res.Stories) == 0 && q.Address != "" && c.Query != "" { // a Message-ID looks like an address
-		byID := q
-		byID.Address, byID.MessageID = "", c.Query
-		if other, err := r.Stories(byID, c.Limit); err == nil && len(other.Stories) > 0 {
-			res.Answer = other
-		}
-	}
-	for i := range res.Stories {
-		res.Stories[i].Node = cfg.Hostname
-	}
-	if len(res.Stories) == 0 {
-		partner(r, q, &res)
-	}
+	defer in.close()
+	res := &traceResult{Node: cfg.Hostname, Stories: []history.Story{}}
+	c.look(a, in, readings, res)
 	lang := text.Lang(c.Lang)
-	res.Exchange = exchangeCommands(q, &res)
-	res.Reply = replies(lang, &res)
+	res.Hosts, res.Unknown, res.Whole = in.hosts, in.Unknown, in.whole()
+	res.Exchange = exchangeCommands(cfg, in.behind(a.ctx, res), res)
+	res.Reply = replies(lang, res)
 	if c.JSON {
-		if res.Stories == nil {
-			res.Stories = []history.Story{}
-		}
 		if err := a.json(res); err != nil {
 			return err
 		}
 	} else {
-		c.print(a, lang, q, &res)
+		c.print(a, lang, res)
 	}
-	if len(res.Stories) == 0 {
+	if len(res.Stories) == 0 || !res.Whole {
 		return found
 	}
 	return nil
 }
 
-var isID = regexp.MustCompile(`^[0-9a-v]{20}(-.*)?$`)
-
-// query reads the operands.
-func (c traceCmd) query() (history.Query, error) {
-	q := history.Query{
-		Since: c.Since.Time, Until: c.Until.Time, ID: c.ID, Sender: c.Sender, Rcpt: c.Rcpt, Subject: c.Subject, MessageID: c.MessageID,
+// look asks all hosts for every reading at once. The first that finds something counts; of none, the first.
+func (c traceCmd) look(a *app, in *inquiry, readings []reading, res *traceResult) {
+	asks := make([]history.Ask, len(readings))
+	for i := range readings {
+		asks[i] = history.Ask{Query: readings[i].Query, Most: c.Limit, Whole: true}
 	}
-	if c.Limit < 1 {
-		return q, usage("--limit must be above 0")
-	}
-	client := c.Client
-	switch s := strings.TrimSpace(c.Query); {
-	case s == "":
-	case isNetwork(s):
-		client = s
-	case strings.HasPrefix(s, "<") && strings.HasSuffix(s, ">"):
-		q.MessageID = s
-	case isID.MatchString(s):
-		q.ID = s
-	case strings.Contains(s, "@") && !strings.Contains(s, " "):
-		q.Address = s
-	case isDomain(s):
-		q.Domain = s
-	default:
-		q.Subject = s
-	}
-	if client != "" {
-		if !isNetwork(client) {
-			return q, usage("--client %s is neither an IP address nor a network such as 192.0.2.0/24", client)
-		}
-		q.Client = parseClient(client)
-	}
-	if q.IsZero() {
-		return q, usage("say what to look for: an address, a domain, an id, a Message-ID, an IP address or words of the subject")
-	}
-	return q, nil
-}
-
-func isNetwork(s string) bool { return parseClient(s).IsValid() }
-
-func parseClient(s string) netip.Prefix {
-	if a, err := netip.ParseAddr(s); err == nil {
-		a = a.Unmap().WithZone("")
-		return netip.PrefixFrom(a, a.BitLen())
-	}
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	return p.Masked()
-}
-
-func isDomain(s string) bool {
-	_, err := mail.ParseDomain(s)
-	return err == nil && strings.Contains(s, ".") && !strings.ContainsAny(s, " []")
-}
-
-const (
-	mostPartner  = 200 // mails of a partner whose networks are looked at
-	mostNetworks = 20
-	mostRefused  = 20
-)
-
-// whom is whose mail is asked for: a domain, or "".
-func whom(q *history.Query) string {
-	for _, s := range []string{q.Sender, q.Address, q.Domain} {
-		if s != "" {
-			return strings.ToLower(s[strings.LastIndexByte(s, '@')+1:])
-		}
-	}
-	return ""
-}
-
-// partner looks for connections that were refused from the networks from which mail of the sender's domain has come.
-func partner(r *history.Reader, q history.Query, res *traceResult) {
-	domain := whom(&q)
-	if domain == "" {
-		return
-	}
-	var nets []netip.Prefix
-	n := 0
-	for e, err := range r.Search(history.Query{Sender: domain}) {
-		if err != nil || !e.Client.IsValid() {
-			continue
-		}
-		bits := 24
-		if e.Client.Is6() {
-			bits = 64
-		}
-		if p, err := e.Client.Prefix(bits); err == nil && !containsPrefix(nets, p) {
-			nets = append(nets, p)
-			res.Networks = append(res.Networks, p.String())
-		}
-		if n++; n >= mostPartner || len(nets) >= mostNetworks {
+	res.Read, res.Others = &readings[0], readings[1:]
+	for i, parts := range in.ask(a.ctx, asks...) {
+		if list, more := history.JoinStories(parts, c.Limit); len(list) > 0 {
+			res.Read, res.Others = &readings[i], readings[:i]
+			res.Stories, res.More = list, more
 			break
 		}
 	}
-	for _, p := range nets {
-		refused := history.Query{Client: p, Since: q.Since, Until: q.Until, Kinds: []history.Kind{history.KindRefused, history.KindRcpt}}
-		for e, err := range r.Search(refused) {
-			if len(res.Refused) >= mostRefused {
-				return
-			}
-			if err == nil {
-				res.Refused = append(res.Refused, e)
-			}
-		}
+	if len(res.Stories) == 0 {
+		a.partner(in, res)
+		return
 	}
+	a.gather(in, res)
 }
 
-func containsPrefix(list []netip.Prefix, p netip.Prefix) bool {
-	for _, x := range list {
-		if x == p {
-			return true
-		}
-	}
-	return false
-}
-
-// historyLine is what `check` says of it.
-func historyLine(cfg *config.Config) string {
-	if !cfg.History.Enabled {
-		return "history: off; trace and rules replay have nothing to read"
-	}
-	r, err := history.OpenReader(historyDir(cfg))
-	if err != nil {
-		return "history: nothing is recorded yet"
-	}
-	defer r.Close()
-	p, err := r.Period(history.Stories)
-	if err != nil {
-		return "history: " + err.Error()
-	}
-	f, err := r.Period(history.Facts)
-	if err != nil {
-		return "history: " + err.Error()
-	}
-	if p.Records == 0 {
-		return "history: nothing is recorded yet"
-	}
-	const day = "2006-01-02 15:04"
-	s := fmt.Sprintf("history: %d events since %s", p.Records, p.From.Local().Format(day))
-	if f.Records > 0 {
-		s += fmt.Sprintf(", facts of %d mails since %s", f.Records, f.From.Local().Format(day))
-	}
-	return s
+// whom is whose mail is asked for: a domain, or "".
+func whom(q *history.Query) string {
+	s := cmp.Or(q.Sender, q.Address, q.Domain)
+	return strings.ToLower(s[strings.LastIndexByte(s, '@')+1:])
 }

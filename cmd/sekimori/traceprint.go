@@ -13,62 +13,148 @@ const traceTime = "2006-01-02 15:04:05"
 
 func stamp(t time.Time) string { return t.Local().Format(traceTime) }
 
-func (c traceCmd) print(a *app, l text.Lang, q history.Query, res *traceResult) {
-	out := func(key string, args ...any) { fmt.Fprintln(a.out, text.Trace(l, key, args...)) }
+func (c traceCmd) print(a *app, l text.Lang, res *traceResult) {
+	out := func(key string, args ...any) { fmt.Fprintln(a.out, tidy(text.Trace(l, key, args...))) }
+	if as := readAs(l, res); as != "" {
+		fmt.Fprintln(a.out, as)
+	}
 	for i := range res.Stories {
-		if i > 0 {
-			fmt.Fprintln(a.out)
-		}
-		for _, line := range storyLines(l, &res.Stories[i]) {
-			fmt.Fprintln(a.out, line)
+		fmt.Fprintln(a.out)
+		for _, line := range storyLines(l, &res.Stories[i], res) {
+			fmt.Fprintln(a.out, tidy(line))
 		}
 	}
 	if len(res.Stories) == 0 {
-		out("none", res.Node)
-		if d := whom(&q); d != "" {
-			switch {
-			case len(res.Networks) == 0:
-				out("unheard", d)
-			case len(res.Refused) == 0:
-				out("nopartner", d)
-			default:
-				out("partner", d)
-				for _, e := range res.Refused {
-					fmt.Fprintln(a.out, "  "+eventLine(l, e)+"  "+clientOf(e))
-				}
-			}
-		}
+		res.printNothing(l, out, func(s string) { fmt.Fprintln(a.out, "  "+tidy(s)) })
 	} else {
 		fmt.Fprintln(a.out)
 	}
 	if res.More {
 		out("more")
 	}
-	if p := res.Period; p.From.IsZero() {
-		out("empty", res.Node)
-	} else {
-		out("period", res.Node, stamp(p.From), stamp(p.To))
+	for i := range res.Hosts {
+		res.Hosts[i].say(out)
 	}
-	if res.Lost > 0 {
-		out("lost", res.Lost)
+	if res.Unknown != "" {
+		out("unknown", res.Unknown)
 	}
-	if res.Damaged > 0 {
-		out("damaged", res.Damaged)
+	for _, n := range res.Notes {
+		out("note", n)
+	}
+	if !res.Whole {
+		out("partial")
 	}
 	if len(res.Exchange) > 0 {
 		out("exchange")
 		for _, s := range res.Exchange {
-			fmt.Fprintln(a.out, "  "+s)
+			fmt.Fprintln(a.out, "  "+tidy(s))
 		}
 	}
 	out("answer")
 	for _, s := range res.Reply {
-		fmt.Fprintln(a.out, "  "+s)
+		fmt.Fprintln(a.out, "  "+tidy(s))
+	}
+}
+
+// tidy makes a line fit for a terminal, whatever stands in an answer of another host or in a mail.
+func tidy(s string) string { return text.Clean(s, 6000) }
+
+// readAs says as what the words were read, when they can be read in several ways.
+func readAs(l text.Lang, res *traceResult) string {
+	name := func(r *reading) string {
+		var words []string
+		for _, k := range r.As {
+			words = append(words, text.Trace(l, "as."+k))
+		}
+		return strings.Join(words, text.Trace(l, "as.and"))
+	}
+	var others []string
+	for i := range res.Others {
+		others = append(others, name(&res.Others[i]))
+	}
+	switch {
+	case res.Read == nil || len(others) == 0 && len(res.Read.As) < 2:
+		return ""
+	case len(others) == 0:
+		return text.Trace(l, "tried", name(res.Read))
+	case len(res.Stories) == 0:
+		return text.Trace(l, "tried", strings.Join(append([]string{name(res.Read)}, others...), text.Trace(l, "as.or")))
+	}
+	return text.Trace(l, "read", name(res.Read), strings.Join(others, text.Trace(l, "as.or")))
+}
+
+// printNothing says that nothing was found, and what was refused from the networks of the sender's domain.
+func (r *traceResult) printNothing(l text.Lang, out func(string, ...any), line func(string)) {
+	var names []string
+	for i := range r.Hosts {
+		if r.Hosts[i].Answered {
+			names = append(names, r.Hosts[i].Host)
+		}
+	}
+	out("none", strings.Join(names, ", "))
+	d := whom(&r.Read.Query)
+	if d == "" || r.Partner == "" {
+		return
+	}
+	if len(r.Networks) > 0 {
+		var nets []string
+		wide := false
+		for _, n := range r.Networks {
+			nets = append(nets, n.Network.String())
+			wide = wide || n.isWide()
+		}
+		out("networks", d, strings.Join(nets, ", "))
+		if wide {
+			out("wide", wideDays)
+		}
+	}
+	switch {
+	case len(r.Refused) > 0:
+		out("partner", d)
+		for _, e := range r.Refused {
+			line(eventLine(l, e, len(r.Hosts) > 1) + "  " + clientOf(e))
+		}
+	case len(r.Networks) == 0:
+		out("unheard", d)
+	default:
+		out("nopartner", d)
+	}
+}
+
+// say says what a host has covered, or why it said nothing.
+func (h *hostTold) say(out func(string, ...any)) {
+	switch {
+	case h.Off:
+		out("off", h.Host)
+		return
+	case !h.Answered:
+		out("silent", h.Host, h.Error)
+		return
+	case h.Period.From.IsZero():
+		out("empty", h.Host)
+	default:
+		out("period", h.Host, stamp(h.Period.From), stamp(h.Period.To))
+	}
+	if h.Stopped {
+		out("stopped", h.Host)
+	}
+	if h.Cut {
+		out("cut", h.Host)
+	}
+	if h.Clock != 0 {
+		out("clock", h.Host, h.Clock)
+	}
+	if h.Lost > 0 {
+		out("lost", h.Lost)
+	}
+	if h.Damaged > 0 {
+		out("damaged", h.Damaged)
 	}
 }
 
 // storyLines tells a story: its head, and a line for each event, with more below it.
-func storyLines(l text.Lang, s *history.Story) []string {
+func storyLines(l text.Lang, s *history.Story, res *traceResult) []string {
+	several := len(res.Hosts) > 1
 	var lines []string
 	if head := headOf(s); head != nil {
 		lines = append(lines, text.Trace(l, "head", stamp(head.Time), s.ID, senderText(head.From), rcptTexts(head)))
@@ -78,14 +164,44 @@ func storyLines(l text.Lang, s *history.Story) []string {
 		if c := clientOf(head); c != "" {
 			lines = append(lines, "  "+text.Trace(l, "client", c))
 		}
+	} else if len(s.Events) > 0 {
+		lines = append(lines, text.Trace(l, "own", stamp(s.Events[0].Time), s.ID))
+	}
+	for _, e := range s.Before {
+		lines = append(lines, "  "+withHost(l, e, text.Trace(l, "before", timesOf(l, e), rcptTexts(e), text.Clean(e.Reply, 300)), several))
 	}
 	for _, e := range s.Events {
-		lines = append(lines, "  "+eventLine(l, e))
+		lines = append(lines, "  "+eventLine(l, e, several))
 		for _, d := range details(l, e) {
 			lines = append(lines, "    "+d)
 		}
 	}
+	for _, id := range heldIDs(s) {
+		if now, ok := res.Held[id]; ok {
+			var states []string
+			for _, st := range now.States {
+				states = append(states, st.Rcpt.String()+" "+text.TraceState(l, st.State))
+			}
+			lines = append(lines, "  "+text.Trace(l, "until", strings.Join(states, ", "), stamp(now.Until)))
+		}
+	}
 	return lines
+}
+
+// withHost names the host of an event when there are several.
+func withHost(l text.Lang, e *history.Event, line string, several bool) string {
+	if !several || e.Node == "" || e.Kind == history.KindAct {
+		return line
+	}
+	return text.Trace(l, "on", line, e.Node)
+}
+
+// timesOf is when an event was, and how often.
+func timesOf(l text.Lang, e *history.Event) string {
+	if e.N() > 1 {
+		return text.Trace(l, "times", stamp(e.Time), e.N(), stamp(e.Until))
+	}
+	return stamp(e.Time)
 }
 
 // headOf is the event that says most of whom a story is about.
@@ -131,11 +247,12 @@ func clientOf(e *history.Event) string {
 	return s
 }
 
-func eventLine(l text.Lang, e *history.Event) string {
-	at := stamp(e.Time)
-	if e.N() > 1 {
-		at = text.Trace(l, "times", at, e.N(), stamp(e.Until))
-	}
+func eventLine(l text.Lang, e *history.Event, several bool) string {
+	return withHost(l, e, eventText(l, e), several)
+}
+
+func eventText(l text.Lang, e *history.Event) string {
+	at := timesOf(l, e)
 	words, end := "", ""
 	if len(e.Rcpts) > 0 {
 		words, end = text.Clean(e.Rcpts[0].Words, 300), text.TraceState(l, e.Rcpts[0].End)
@@ -157,6 +274,15 @@ func eventLine(l text.Lang, e *history.Event) string {
 		return text.Trace(l, "held", at, rcptTexts(e))
 	case history.KindEnded:
 		return text.Trace(l, "ended", at, text.TraceState(l, e.Action), rcptTexts(e), text.Clean(e.By, 100))
+	case history.KindDigest:
+		if end == "" {
+			return text.Trace(l, "digest", at, e.Ref, rcptTexts(e))
+		}
+		return text.Trace(l, "digested", at, e.Ref, rcptTexts(e), end, words)
+	case history.KindOpened:
+		return text.Trace(l, "opened", at, text.Clean(e.By, 320))
+	case history.KindAct:
+		return text.Trace(l, "act", at, text.Clean(e.By, 320), text.Clean(e.Why, 20), text.TraceAct(l, text.Clean(e.Action, 30), text.Clean(e.Hint, 300)))
 	case history.KindFailed:
 		return text.Trace(l, "failed", at, rcptTexts(e), words, text.Clean(e.Hint, 300))
 	}
@@ -211,133 +337,4 @@ func details(l text.Lang, e *history.Event) []string {
 		}
 	}
 	return lines
-}
-
-// fatesOf says what became of each recipient of a story, by its address.
-func fatesOf(s *history.Story) (list []string, state map[string]string) {
-	state = map[string]string{}
-	put := func(addr, what string) {
-		if what == "" {
-			return
-		}
-		if _, ok := state[addr]; !ok {
-			list = append(list, addr)
-		}
-		state[addr] = what
-	}
-	for _, e := range s.Events {
-		for _, r := range e.Rcpts {
-			switch e.Kind {
-			case history.KindMail:
-				switch {
-				case r.End != "":
-					put(r.Addr, r.End)
-				case strings.HasPrefix(e.Reply, "5"):
-					put(r.Addr, "rejected")
-				case strings.HasPrefix(e.Reply, "4"):
-					put(r.Addr, "deferred")
-				default:
-					put(r.Addr, "aborted")
-				}
-			case history.KindRcpt:
-				what := "rejected"
-				if strings.HasPrefix(e.Reply, "4") {
-					what = "deferred"
-				}
-				put(r.Addr, what)
-			case history.KindTry:
-				if r.End == "delivered" {
-					put(r.Addr, r.End)
-				}
-			case history.KindHeld:
-				put(r.Addr, "held")
-			case history.KindEnded:
-				put(r.Addr, map[string]string{"released": "queued"}[e.Action]+map[string]string{"deleted": "deleted", "expired": "expired"}[e.Action])
-			case history.KindFailed:
-				put(r.Addr, map[string]string{"bounced": "bounced", "moved": "held"}[e.Action])
-			}
-		}
-	}
-	return list, state
-}
-
-// replies are sentences to answer a caller with.
-func replies(l text.Lang, res *traceResult) []string {
-	if len(res.Stories) == 0 {
-		return []string{text.Trace(l, "said.nothing")}
-	}
-	var lines []string
-	for i := range res.Stories {
-		s := &res.Stories[i]
-		head := headOf(s)
-		if head == nil {
-			continue
-		}
-		rcpts, state := fatesOf(s)
-		for _, r := range rcpts {
-			what := state[r]
-			if what == "refused" {
-				what = "rejected"
-			}
-			lines = append(lines, text.Trace(l, "said."+what, senderText(head.From), text.Clean(r, 320), stamp(head.Time)))
-		}
-	}
-	return lines
-}
-
-// exchangeCommands are the commands for what Exchange knows further: of mail that was delivered, and of mail that never came here.
-func exchangeCommands(q history.Query, res *traceResult) []string {
-	const show = " | Format-List Timestamp,EventId,Source,Sender,Recipients,RecipientStatus,MessageSubject"
-	var lines []string
-	if len(res.Stories) == 0 {
-		line := "Get-MessageTrackingLog -ResultSize Unlimited"
-		sender, rcpt := q.Sender, q.Rcpt
-		if sender == "" {
-			sender = q.Address
-		}
-		switch {
-		case strings.Contains(sender, "@"):
-			line += " -Sender " + shellQuote(sender)
-		case q.MessageID != "":
-			line += " -MessageId " + shellQuote(q.MessageID)
-		case rcpt == "":
-			return nil
-		}
-		if strings.Contains(rcpt, "@") {
-			line += " -Recipients " + shellQuote(rcpt)
-		}
-		if !q.Since.IsZero() {
-			line += " -Start " + shellQuote(stamp(q.Since))
-		}
-		return []string{line + show}
-	}
-	for i := range res.Stories {
-		s := &res.Stories[i]
-		head := headOf(s)
-		if head == nil || head.MessageID == "" {
-			continue
-		}
-		_, state := fatesOf(s)
-		for _, what := range state {
-			if what == "delivered" {
-				last := s.Events[len(s.Events)-1].Time
-				lines = append(lines, "Get-MessageTrackingLog -MessageId "+shellQuote(head.MessageID)+" -Start "+shellQuote(stamp(head.Time.Add(-time.Hour)))+
-					" -End "+shellQuote(stamp(last.Add(24*time.Hour)))+show)
-				break
-			}
-		}
-	}
-	return lines
-}
-
-// shellQuote quotes for PowerShell. What is pasted there must do nothing but what it says: control characters go, and so do the
-// curly quotes that PowerShell takes for straight ones.
-func shellQuote(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7F || r == '‘' || r == '’' || r == '‚' || r == '‛' {
-			return -1
-		}
-		return r
-	}, s)
-	return "'" + strings.ReplaceAll(s, "'", "''") + "'"
 }

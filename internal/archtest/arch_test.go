@@ -45,6 +45,7 @@ var may = map[string][]string{
 	"internal/ledger":           {"internal/disk"},
 	"internal/bounce":           {"internal/mime"},
 	"internal/history":          {"internal/disk"},
+	"internal/history/nodes":    {"internal/history", "internal/store"},
 	"internal/ruleset":          {"internal/disk"},
 	"internal/replay":           {"internal/history", "rules"},
 	"internal/recipients":       {"internal/config"},

@@ -2,6 +2,7 @@ package history
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,7 +17,9 @@ const (
 	KindRefused  Kind = "refused"  // a connection or a sender was refused; Count of them
 	KindTry      Kind = "try"      // a try of delivery, with the backend's words for each recipient
 	KindHeld     Kind = "held"     // it is in the quarantine
-	KindDigest   Kind = "digest"   // it was announced to the person in By
+	KindDigest   Kind = "digest"   // the mail of ours in Ref told the person in Rcpts of it; who reads puts there what became of that mail
+	KindOpened   Kind = "opened"   // the person in By opened its page
+	KindAct      Kind = "act"      // By did what Action says (package audit); put there by who reads
 	KindEnded    Kind = "ended"    // released, deleted or expired; By says by whom
 	KindFailed   Kind = "failed"   // given up after it was acknowledged
 	KindLost     Kind = "lost"     // Count events were not kept: the queue was full, or the disk
@@ -98,11 +101,17 @@ type Finding struct {
 	Rcpt     string      `json:"a,omitempty"` // when it holds for one recipient
 }
 
-// Base is the id of the mail of which id is a part: parts of one mail are ID-2 and so on.
+// Base is the id of the mail of which id is a part: parts of one mail are ID-2 and so on. Mail of our own, such as digest-…, has no parts.
 func Base(id string) string {
-	id, _, _ = strings.Cut(id, "-")
-	return id
+	base, _, cut := strings.Cut(id, "-")
+	if cut && slices.Contains(ownMail, base) {
+		return id
+	}
+	return base
 }
+
+// ownMail begins the ids of mail that we make: digests and lists for people, what administrators are told.
+var ownMail = []string{"digest", "list", "alert", "ask"}
 
 // N is how many events this one stands for.
 func (e *Event) N() int { return max(e.Count, 1) }

@@ -1,6 +1,8 @@
 package history
 
 import (
+	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -78,6 +80,48 @@ func FuzzRead(f *testing.F) {
 		}
 		if !found {
 			t.Fatal("what was written behind it is not found")
+		}
+	})
+}
+
+// FuzzTold: an answer from elsewhere is taken only within the bounds, and can then be joined with others.
+func FuzzTold(f *testing.F) {
+	asks := []Ask{{Query: Query{Sender: "a@shop.test"}, Most: 3, Whole: true}, {Query: Query{ID: "m1"}, Most: 5}, {Facts: "m1"}}
+	good := Told{Answers: []Found{
+		{Stories: []Story{{ID: "m1", Events: []*Event{{Kind: KindMail, ID: "m1", From: "a@shop.test", Rcpts: []Rcpt{{Addr: "b@example.test"}}}}}}},
+		{Events: []*Event{{Kind: KindRcpt, ID: "m1-2", From: "a@shop.test", Reply: "450 x", Rcpts: []Rcpt{{Addr: "b@example.test"}}}}},
+		{Facts: []Record{{ID: "m1", Data: []byte("x")}}},
+	}}
+	raw, err := json.Marshal(good)
+	if err != nil {
+		f.Fatal(err)
+	}
+	packed, err := Pack(&good)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw, packed)
+	f.Add([]byte(`{"answers":[{"stories":[{"id":"","events":[null]}]},{},{}]}`), []byte{0x28, 0xb5, 0x2f, 0xfd})
+	f.Fuzz(func(t *testing.T, raw, packed []byte) {
+		var told Told
+		_ = Unpack(packed, &told)
+		told = Told{}
+		if json.Unmarshal(raw, &told) != nil || told.Check(asks) != nil {
+			return
+		}
+		list, _ := JoinStories([]From{{"mx1", told.Answers[0]}, {"mx2", told.Answers[0]}}, 3)
+		events := JoinEvents([]From{{"mx1", told.Answers[1]}})
+		for i := range list {
+			list[i].Add(events)
+			_ = list[i].Attempts(3)
+		}
+		for _, s := range Attach(list, events) {
+			if len(s.Events) == 0 {
+				t.Error("a story without events")
+			}
+		}
+		if _, err := Pack(&told); err != nil && !errors.Is(err, ErrBounds) {
+			t.Error(err)
 		}
 	})
 }

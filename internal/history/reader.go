@@ -1,6 +1,7 @@
 package history
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,26 @@ import (
 type Reader struct {
 	dir   string
 	codec codec
+	done  <-chan struct{} // see Within
+}
+
+// ErrStopped says that the time of a reader was over before everything was looked through.
+var ErrStopped = errors.New("history: the time was over before everything was looked through")
+
+// Within returns a reader that reads until ctx ends; then what it does ends with an error that is ErrStopped. The codec is shared: it is
+// closed by closing r.
+func (r *Reader) Within(ctx context.Context) *Reader {
+	return &Reader{dir: r.dir, codec: r.codec, done: ctx.Done()}
+}
+
+// stopped reports whether the time is over.
+func (r *Reader) stopped() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // OpenReader opens a history for reading. A directory that does not exist is an error that is fs.ErrNotExist.
@@ -31,7 +52,7 @@ func OpenReader(dir string) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
-	return &Reader{dir, c}, nil
+	return &Reader{dir: dir, codec: c}, nil
 }
 
 // Close gives the reader up.
@@ -133,6 +154,9 @@ func (r *Reader) scan(q *span, f func(*batch) bool, bad func(error) bool) error 
 		if !q.covers(day) {
 			continue
 		}
+		if r.stopped() {
+			return ErrStopped
+		}
 		more, err := r.day(q, day, f, bad)
 		if err != nil || !more {
 			return err
@@ -227,119 +251,6 @@ func tailBatch(s Stream, t tailed) *batch {
 		b.oldest, b.newest = min(b.oldest, t), max(b.newest, t)
 	}
 	return b
-}
-
-// walker goes through one day.
-type walker struct {
-	r    *Reader
-	q    *span
-	f    func(*batch) bool
-	bad  func(error) bool
-	last int64           // number of the newest block that was seen
-	done map[uint64]bool // tails that were read, and may become blocks while this goes on
-	err  error
-}
-
-func (w *walker) damaged(err error) bool { return w.bad == nil || w.bad(err) }
-
-func (w *walker) tails(list []*batch) bool {
-	for _, b := range list {
-		if int64(b.seq) <= w.last {
-			continue
-		}
-		w.done[b.seq] = true
-		if w.q.wants(&b.header) && !w.f(b) {
-			return false
-		}
-	}
-	return true
-}
-
-// peek looks up the newest block of a segment.
-func (w *walker) peek(name string) {
-	g, err := openSegment(name)
-	if err != nil {
-		return
-	}
-	defer g.close()
-	if g.table() == nil {
-		for i := range g.blocks {
-			w.last = max(w.last, int64(g.blocks[i].seq))
-		}
-	}
-}
-
-// segment reads one segment; false ends the scan.
-func (w *walker) segment(name string) bool {
-	g, err := openSegment(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist): // its time was over
-		return true
-	case errors.Is(err, ErrVersion):
-		w.err = err
-		return false
-	case err != nil:
-		return w.damaged(err)
-	}
-	defer g.close()
-	if g.sealed {
-		w.last = max(w.last, int64(g.all.seq)) // at least
-		if !w.q.wants(&g.all) {
-			return w.number(g)
-		}
-		if has, err := g.has(g.at, &g.all, w.q.keys); err != nil || !has {
-			return (err == nil || w.damaged(err)) && w.number(g)
-		}
-		if !w.q.unpack {
-			return w.number(g) && w.f(&batch{header: g.all})
-		}
-		if err := g.table(); err != nil {
-			return w.damaged(err)
-		}
-	}
-	each := slices.All(g.blocks)
-	if !w.q.forward {
-		each = slices.Backward(g.blocks)
-	}
-	for _, p := range each {
-		w.last = max(w.last, int64(p.seq))
-		if !w.block(g, &p) {
-			return false
-		}
-	}
-	return true
-}
-
-// number notes the newest block of a sealed segment of which nothing else is wanted. Only a forward scan needs it.
-func (w *walker) number(g *segment) bool {
-	if w.q.forward && g.table() == nil && len(g.blocks) > 0 {
-		w.last = max(w.last, int64(g.blocks[len(g.blocks)-1].seq))
-	}
-	return true
-}
-
-func (w *walker) block(g *segment, p *place) bool {
-	if !w.q.wants(&p.header) || w.done[p.seq] {
-		return true
-	}
-	has, err := g.has(p.off, &p.header, w.q.keys)
-	if err != nil {
-		return w.damaged(err)
-	}
-	if !has {
-		return true
-	}
-	b := &batch{header: p.header}
-	if w.q.unpack {
-		raw, err := w.r.codec.block(g.f, p.off, &p.header)
-		if err == nil {
-			b.records, err = records(raw)
-		}
-		if err != nil && !w.damaged(fmt.Errorf("%s: %w", g.name, err)) {
-			return false
-		}
-	}
-	return w.f(b)
 }
 
 func recordTime(s Stream, b []byte) int64 {

@@ -3,6 +3,7 @@ package history
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"net/netip"
@@ -14,22 +15,24 @@ import (
 
 // Query says which events are wanted: those that fit all that is set. Texts are compared without regard to case.
 type Query struct {
-	Since, Until time.Time // zero: no bound
+	Since time.Time `json:"since,omitzero"` // zero: no bound
+	Until time.Time `json:"until,omitzero"`
 
-	ID        string       // of a mail, or of a part of it, or of a connection
-	Sender    string       // address of the envelope or of From, or "example.jp" for it and all below
-	Rcpt      string       // likewise
-	Address   string       // either
-	Domain    string       // of either, or of the client's name, and all below
-	Client    netip.Prefix // an address has all its bits
-	MessageID string       // with or without brackets
-	Subject   string       // its words stand in it, in any order; of text without spaces any part
-	Kinds     []Kind       // none: all
+	ID        string         `json:"id,omitempty"`         // of a mail, or of a part of it, or of a connection
+	Sender    string         `json:"sender,omitempty"`     // address of the envelope or of From, or "example.jp" for it and all below
+	Rcpt      string         `json:"rcpt,omitempty"`       // likewise
+	Address   string         `json:"address,omitempty"`    // either
+	Domain    string         `json:"domain,omitempty"`     // of either, or of the client's name, and all below
+	Client    netip.Prefix   `json:"client,omitzero"`      // an address has all its bits
+	Nets      []netip.Prefix `json:"networks,omitempty"`   // the client is in one of them
+	MessageID string         `json:"message_id,omitempty"` // with or without brackets
+	Subject   string         `json:"subject,omitempty"`    // its words stand in it, in any order; of text without spaces any part
+	Kinds     []Kind         `json:"kinds,omitempty"`      // none: all
 }
 
 // IsZero reports whether nothing is asked but a time.
 func (q *Query) IsZero() bool {
-	return q.ID == "" && q.Sender == "" && q.Rcpt == "" && q.Address == "" && q.Domain == "" && !q.Client.IsValid() && q.MessageID == "" && q.Subject == ""
+	return q.ID == "" && q.Sender == "" && q.Rcpt == "" && q.Address == "" && q.Domain == "" && !q.Client.IsValid() && q.MessageID == "" && q.Subject == "" && len(q.Nets) == 0
 }
 
 // keys are those that every event has that fits.
@@ -78,8 +81,14 @@ func (q *Query) fits(e *Event) bool {
 		(q.Address == "" || e.sentBy(q.Address) || e.sentTo(q.Address)) &&
 		(q.Domain == "" || e.sentBy("@"+q.Domain) || e.sentTo("@"+q.Domain) || below(e.Host, q.Domain)) &&
 		(!q.Client.IsValid() || e.Client.IsValid() && q.Client.Contains(e.Client.Unmap().WithZone(""))) &&
+		(len(q.Nets) == 0 || within(e.Client, q.Nets)) &&
 		(q.MessageID == "" || strings.EqualFold(trimID(e.MessageID), trimID(q.MessageID))) &&
 		(q.Subject == "" || inSubject(e.Subject, q.Subject))
+}
+
+func within(a netip.Addr, nets []netip.Prefix) bool {
+	a = a.Unmap().WithZone("")
+	return a.IsValid() && slices.ContainsFunc(nets, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // lone reports whether a word is one letter of a script without spaces: in a longer text it stands in pairs only.
@@ -176,73 +185,103 @@ func (r *Reader) Search(q Query) iter.Seq2[*Event, error] {
 
 // Story is what happened to one mail, or an event that belongs to none.
 type Story struct {
-	ID     string   `json:"id"` // Base; of a connection when there is no mail
-	Node   string   `json:"node,omitempty"`
-	Events []*Event `json:"events"` // oldest first
+	ID     string   `json:"id"`               // Base; of a connection when there is no mail
+	Events []*Event `json:"events"`           // oldest first
+	Before []*Event `json:"before,omitempty"` // attempts of the same sender to the same recipient that were put off, before it was taken
 }
 
 // Answer is what a search found.
 type Answer struct {
 	Stories []Story `json:"stories"` // newest first
 	More    bool    `json:"more"`    // there are older ones
-	Period  Period  `json:"period"`  // that was searched in
-	Lost    int     `json:"lost"`    // events of that period that were not kept
-	Damaged int     `json:"damaged"` // blocks that cannot be read
+	Covered
+}
+
+// Covered says in what was searched.
+type Covered struct {
+	Period  Period `json:"period"`            // that was searched in
+	Lost    int    `json:"lost"`              // events of that period that were not kept
+	Damaged int    `json:"damaged"`           // blocks that cannot be read
+	Stopped bool   `json:"stopped,omitempty"` // the time was over before everything was looked through
+}
+
+// note takes an error of a search.
+func (c *Covered) note(err error) {
+	if errors.Is(err, ErrStopped) {
+		c.Stopped = true
+	} else {
+		c.Damaged++
+	}
 }
 
 // Stories returns at most so many stories of which an event fits, each whole.
 func (r *Reader) Stories(q Query, most int) (*Answer, error) {
 	a := &Answer{}
-	ids := map[string]int{}
+	a.Stories, a.More = r.stories(q, most, &a.Covered)
+	return a, r.covered(q, &a.Covered)
+}
+
+func (r *Reader) stories(q Query, most int, c *Covered) (list []Story, more bool) {
+	ids := map[string]bool{}
 	for e, err := range r.Search(q) {
 		if err != nil {
-			a.Damaged++
+			c.note(err)
 			continue
 		}
 		id := Base(e.ID)
-		if _, ok := ids[id]; ok && id != "" {
+		if id != "" && ids[id] {
 			continue
 		}
-		if len(a.Stories) >= most {
-			a.More = true
+		if len(list) >= most {
+			more = true
 			break
 		}
-		ids[id] = len(a.Stories)
+		ids[id] = true
 		s := Story{ID: id}
 		if id == "" {
 			s = Story{ID: e.Conn, Events: []*Event{e}}
 		}
-		a.Stories = append(a.Stories, s)
+		list = append(list, s)
 	}
-	for i := range a.Stories {
-		if s := &a.Stories[i]; len(s.Events) == 0 {
-			if err := r.whole(s, a); err != nil {
-				return nil, err
+	for i := range list {
+		if s := &list[i]; len(s.Events) == 0 {
+			s.Events, _ = r.events(Query{ID: s.ID}, mostEvents, c)
+			slices.SortStableFunc(s.Events, byTime)
+			if len(s.Events) == 0 {
+				s.Events = []*Event{}
 			}
 		}
 	}
-	return a, r.covered(q, a)
+	return list, more
 }
 
-// whole gathers all events of a story.
-func (r *Reader) whole(s *Story, a *Answer) error {
-	for e, err := range r.Search(Query{ID: s.ID}) {
-		if err != nil {
-			a.Damaged++
-			continue
+// mostEvents of one story are gathered: those that are newest.
+const mostEvents = 2000
+
+// events returns the events that fit, newest first, at most so many.
+func (r *Reader) events(q Query, most int, c *Covered) (list []*Event, more bool) {
+	for e, err := range r.Search(q) {
+		switch {
+		case err != nil:
+			c.note(err)
+		case len(list) >= most:
+			return list, true
+		default:
+			list = append(list, e)
 		}
-		s.Events = append(s.Events, e)
 	}
-	slices.SortStableFunc(s.Events, func(x, y *Event) int { return x.Time.Compare(y.Time) })
-	return nil
+	return list, false
 }
+
+func byTime(x, y *Event) int { return x.Time.Compare(y.Time) }
 
 // covered says in which time was searched.
-func (r *Reader) covered(q Query, a *Answer) error {
+func (r *Reader) covered(q Query, a *Covered) error {
 	p, err := r.Period(Stories)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrStopped) {
 		return err
 	}
+	a.Stopped = a.Stopped || err != nil
 	if q.Since.After(p.From) {
 		p.From = q.Since
 	}

@@ -47,11 +47,14 @@ func (f *flight) wait(until time.Time) error {
 	return nil
 }
 
+// final reads one answer to the final dot, with its words: by them the backend's administrator finds the mail there ("queued as …").
 func (f *flight) final(until time.Time) (reply, error) {
+	f.c.r.words = true
 	p, err := f.c.expect(time.Until(until), nil)
 	if err != nil {
 		return reply{}, err
 	}
+	f.c.r.words = false
 	if p.code/100 == 3 {
 		return reply{}, errFinal
 	}

@@ -55,6 +55,7 @@ type replyReader struct {
 	lines int
 	first reply
 	text  []byte
+	words bool // what is said with 2xx is kept, too
 
 	challenge []byte // the text of the last line with code 334 (RFC 4954), valid until the next read
 }
@@ -91,10 +92,10 @@ func (r *replyReader) take(code int, text []byte) {
 	if r.code == 0 {
 		r.code, r.first, r.text = code, reply{code: code}, r.text[:0]
 	}
-	if code < 400 {
-		if code == 334 {
-			r.challenge = append(r.challenge[:0], text...)
-		}
+	if code == 334 {
+		r.challenge = append(r.challenge[:0], text...)
+	}
+	if code < 400 && !r.words {
 		return
 	}
 	if e, rest, ok := cutEnhanced(text); ok {
@@ -111,7 +112,7 @@ func (r *replyReader) take(code int, text []byte) {
 
 func (r *replyReader) finish() reply {
 	p := r.first
-	if p.code >= 400 {
+	if p.code >= 400 || r.words {
 		p.text = printable(r.text)
 	}
 	r.code, r.lines = 0, 0
