@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sekimori/internal/mail"
+	"sekimori/internal/text"
 )
 
 const maxLogged = 256 // octets of one value that a client sent
@@ -24,8 +25,9 @@ type Record struct {
 	Message  *mail.Message // nil when none came
 	// Mailboxes are whose mail it is for those of Rcpts that stand for others.
 	Mailboxes map[mail.Address][]mail.Address
-	Action    string // the strictest action, or accepted, rejected, deferred without a verdict; aborted: no message came
-	Why       string // what refused or aborted it before the verdict
+	Action    string    // the strictest action, or accepted, rejected, deferred without a verdict; aborted: no message came
+	Lang      text.Lang // in which the log line says why
+	Why       string    // what refused or aborted it before the verdict
 	Size      int64
 	Reply     string // as spoken; empty when aborted
 	Start     time.Time
@@ -39,7 +41,7 @@ type Record struct {
 // record tells the log and the observer.
 func (s *Server) record(w *wire, tx *transaction, action, why string) {
 	r := Record{
-		ID: tx.id, Session: tx.who(w), From: tx.from, Rcpts: tx.rcpts, Verdicts: tx.verdicts, Ends: tx.ends,
+		ID: tx.id, Lang: langOf(w.set.cfg, tx.rcpts), Session: tx.who(w), From: tx.from, Rcpts: tx.rcpts, Verdicts: tx.verdicts, Ends: tx.ends,
 		Why: why, Start: s.now().Add(-time.Since(tx.start)),
 		Rcpt: tx.rcptTime, Judge: tx.judgeTime, Dispose: tx.disposeTime, Total: time.Since(tx.start),
 	}
@@ -143,6 +145,9 @@ func verdictAttrs(r Record) []slog.Attr {
 	if v.Would != "" {
 		attrs = append(attrs, slog.String("would", v.Would))
 	}
+	if why := sentences(&v, r.Lang); why != "" {
+		attrs = append(attrs, slog.String("reason", why))
+	}
 	if len(v.Degraded) > 0 {
 		attrs = append(attrs, slog.Any("not_looked_at", cleanAll(v.Degraded)))
 	}
@@ -179,6 +184,7 @@ func (w *wire) logRcpt(to string, r mail.Reply, why string, v mail.Verdict) {
 		slog.String("rcpt", clean(to)), slog.String("why", why),
 	}
 	if why == "policy" {
+		attrs = append(attrs, slog.String("reason", sentences(&v, langOf(w.set.cfg, []mail.Address{v.Rcpt}))))
 		attrs = append(attrs, slog.Any("findings", findingTexts(w.tx.judging.Transaction().Outcomes)),
 			slog.Float64("score", v.Score), slog.String("action", v.Action.String()), slog.String("rule", v.RuleID),
 			slog.String("rule_at", v.Rule), slog.String("rules", v.Rules), slog.Any("not_looked_at", cleanAll(v.Degraded)))

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"sekimori/internal/mail"
+	"sekimori/internal/text"
 )
 
 const (
@@ -79,6 +80,7 @@ type trace struct {
 	id             string
 	normalized     bool
 	message        *mail.Message
+	lang           text.Lang // of the sentences
 }
 
 func (s *Server) newTrace(w *wire, tx *transaction) trace {
@@ -91,6 +93,7 @@ func (s *Server) newTrace(w *wire, tx *transaction) trace {
 	return trace{
 		auth:     "Authentication-Results: " + mail.FormatAuthResults(w.set.cfg.Hostname, auth) + "\r\n",
 		received: s.received(w, tx), client: clientField(tx.who(w)), id: tx.id, normalized: tx.normalized, message: tx.message,
+		lang: langOf(w.set.cfg, tx.rcpts),
 	}
 }
 
@@ -100,8 +103,13 @@ func (t trace) fields(v mail.Verdict) []byte {
 	if v.RuleID != "" {
 		verdict += " (" + token(v.RuleID) + ")"
 	}
+	rules := ""
+	if v.Rules != "" {
+		rules = fold("X-Sekimori-Rules", token(v.Rules))
+	}
 	return []byte(t.auth + fold("X-Sekimori-Verdict", verdict) + fold("X-Sekimori-Score", score(v.Score)) +
-		fold("X-Sekimori-ID", t.id) + t.client + fold("X-Sekimori-Reason", reason(v, t.normalized)) + t.added(&v) + t.received)
+		fold("X-Sekimori-ID", t.id) + t.client + fold("X-Sekimori-Reason", reason(v, t.normalized)) +
+		encodedField("X-Sekimori-Explanation", sentences(&v, t.lang)) + rules + t.added(&v) + t.received)
 }
 
 // received makes the Received field (RFC 5321 section 4.4; the protocol names are of RFC 3848 and RFC 6531). A recipient
