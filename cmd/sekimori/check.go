@@ -124,6 +124,7 @@ func (checkCmd) run(a *app) error {
 	live.print(a.out)
 	a.tellRules(cfg)
 	a.tellHistory(cfg)
+	a.tellRetreats(cfg, policy)
 	fmt.Fprintf(a.out, "%s is fine: rules %s, %d tests in rule files passed\n", name, policy.Version(), len(tests))
 	return nil
 }

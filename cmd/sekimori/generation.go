@@ -48,7 +48,10 @@ func (s *server) judge() *judge { return s.present.Load().judge }
 func (s *server) newGeneration(ctx context.Context, cfg *config.Config) (*generation, error) {
 	g := &generation{cfg: cfg, warn: &scopedWarnings{w: s.warn, own: map[string]string{}}}
 	o := judgeOptions{log: s.log, store: s.store, observe: s.metrics.Outcome, warn: g.warn.set, lasting: s.warn.set, facts: s.stories.facts}
-	o.judged = s.tally.Judged
+	o.judged = func(v []mail.Verdict) {
+		s.tally.Judged(v)
+		s.retreats.Judged(v)
+	}
 	o.member = func(group, a mail.Address) (bool, error) {
 		if g.rcpts == nil {
 			return false, errNoDirectory
@@ -82,6 +85,7 @@ func (s *server) newGeneration(ctx context.Context, cfg *config.Config) (*genera
 		return nil, err
 	}
 	g.set = set
+	s.retreatFor(cfg, g.judge.policy)
 	g.warn.set("policy mode", modeWords(g.judge.policy))
 	return g, nil
 }

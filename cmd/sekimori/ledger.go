@@ -39,7 +39,7 @@ func (s *server) openSpool() error {
 type recorder struct {
 	l        *ledger.Ledger
 	stories  *stories
-	released func(id string) // is told of each recipient to whom a mail is released; does not block
+	released func(quarantine.End) // is told of each recipient to whom a mail is released; does not block
 }
 
 // Held implements quarantine.Recorder.
@@ -57,7 +57,7 @@ func (r recorder) Ended(e quarantine.End) error {
 	if r.l.IsOpen(e.ID, e.Rcpt) { // it may be told more than once
 		r.stories.ended(e)
 		if e.State == quarantine.StateReleased {
-			r.released(e.ID)
+			r.released(e)
 		}
 	}
 	return r.l.End(e.ID, ledger.Ending{Rcpt: e.Rcpt, State: state, Detail: detail})

@@ -13,6 +13,7 @@ import (
 	"sekimori/internal/config"
 	"sekimori/internal/ruleset"
 	"sekimori/internal/text"
+	"sekimori/reputation"
 	"sekimori/rules"
 )
 
@@ -29,10 +30,11 @@ func (rulesHistoryCmd) Help() string {
 
 // rulesHistory is what history --json prints.
 type rulesHistory struct {
-	InForce *ruleset.Entry  `json:"in_force"` // null: none was ever in force on this data_dir
-	Disk    diskSet         `json:"disk"`
-	History []ruleset.Entry `json:"history"`
-	Nodes   rulesNodes      `json:"nodes"`
+	InForce *ruleset.Entry    `json:"in_force"` // null: none was ever in force on this data_dir
+	Disk    diskSet           `json:"disk"`
+	History []ruleset.Entry   `json:"history"`
+	Nodes   rulesNodes        `json:"nodes"`
+	Back    []reputation.Back `json:"retreats"` // rules that have stepped back
 }
 
 // diskSet is how the files in rules_dir stand to the set in force.
@@ -94,6 +96,10 @@ func (c rulesHistoryCmd) Run(a *app) error {
 	if err != nil {
 		fmt.Fprintln(a.err, "warning: what the other hosts have in force cannot be told:", err)
 	}
+	policy, _ := loadPolicy(cfg) // that the files are wrong is said below
+	if h.Back, err = a.retreated(cfg, policy); err != nil {
+		fmt.Fprintln(a.err, "warning:", err)
+	}
 	if c.JSON {
 		err = a.json(h)
 	} else {
@@ -123,6 +129,9 @@ func (h rulesHistory) print(a *app, cfg *config.Config) error {
 	fmt.Fprintln(a.out)
 	h.Disk.tell(a, h.InForce)
 	h.Nodes.tell(a)
+	for _, b := range h.Back {
+		fmt.Fprintln(a.out, "stepped back: "+backWords(b))
+	}
 	return nil
 }
 

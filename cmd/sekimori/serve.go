@@ -55,6 +55,7 @@ type server struct {
 	past      *pastWriter
 	stories   *stories          // nil: no history is kept
 	tally     *reputation.Tally // of symbols and rules, by day
+	retreats  *reputation.Retreats
 
 	metrics *metrics.Registry
 	warn    *warnings
@@ -131,6 +132,7 @@ func (s *server) open(ctx context.Context) error {
 	}
 	s.openHistory()
 	s.tally = reputation.NewTally(s.store.Client(), time.Now)
+	s.openRetreats(ctx)
 	gen, err := s.firstGeneration(ctx, cfg)
 	if err != nil {
 		return err
@@ -235,6 +237,7 @@ func (s *server) serve(ctx, work context.Context) error {
 	s.background.Go(func() { s.stories.run(work) })
 	s.background.Go(func() { s.joinHistories(work) })
 	s.background.Go(func() { s.tally.Run(work) })
+	s.background.Go(func() { s.watchRetreats(work) })
 	s.background.Go(func() { s.watchAsks(work) })
 	s.background.Go(func() { s.runDigests(work) })
 	s.background.Go(func() { s.watchStore(work) })

@@ -111,10 +111,14 @@ func symbolPage(cfg *config.Config, policy *rules.Policy, counts map[string]repu
 		}
 		p.Symbols = append(p.Symbols, row)
 	}
+	back := map[string]string{}
+	for _, r := range policy.Retreats() {
+		back[r.ID] = " (→ " + r.Mode + ")"
+	}
 	for _, r := range policy.Rules() {
 		n := counts[r.ID]
 		p.Rules = append(p.Rules, web.SymbolRow{
-			Name: r.ID, Where: r.Place, Ja: r.Describe["ja"], En: r.Describe["en"], Hits: n.Hits, Observed: n.Observed, Released: n.Released,
+			Name: r.ID, Where: r.Place + back[r.ID], Ja: r.Describe["ja"], En: r.Describe["en"], Hits: n.Hits, Observed: n.Observed, Released: n.Released,
 		})
 	}
 	return p

@@ -6,21 +6,23 @@ import (
 	"time"
 
 	"sekimori/internal/config"
+	"sekimori/quarantine"
 	"sekimori/reputation"
 )
 
 // countRelease counts the reasons for which a mail was held that is released now, off the path of the release. A mail for several
-// people counts once for each of them.
-func (s *server) countRelease(id string) {
+// people counts once for each of them. Whether a rule steps back rests on who released what it held.
+func (s *server) countRelease(e quarantine.End) {
 	s.background.Go(func() {
 		ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)
 		defer stop()
-		item, err := s.keeper.Show(ctx, id)
+		item, err := s.keeper.Show(ctx, e.ID)
 		if err != nil {
-			s.log.Debug("a release is not counted by its reasons", "id", id, "err", err)
+			s.log.Debug("a release is not counted by its reasons", "id", e.ID, "err", err)
 			return
 		}
 		s.tally.Released(item.Reasons)
+		s.releasedOf(&item, e.By)
 	})
 }
 

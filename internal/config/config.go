@@ -137,7 +137,8 @@ type Policy struct {
 	Thresholds map[string]float64 `toml:"thresholds"` // tag, hold, reject; an absent one never applies
 	Deadline   Duration           `toml:"deadline"`   // for the checks of one stage; default 5s
 
-	KeepVersions     int      `toml:"keep_versions"`      // how many entries `rules history` has on each host; default 100
+	KeepVersions     int      `toml:"keep_versions"` // how many entries `rules history` has on each host; default 100
+	Retreat          Retreat  `toml:"retreat"`
 	NodesAgreeWithin Duration `toml:"nodes_agree_within"` // for how long hosts may have different rules before it is a warning; default 10m
 }
 

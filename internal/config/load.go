@@ -41,6 +41,7 @@ func base() *Config {
 			Deadline: Duration(5 * time.Second),
 
 			KeepVersions:     100,
+			Retreat:          defaultRetreat(),
 			NodesAgreeWithin: Duration(10 * time.Minute),
 		},
 		Degraded: map[string]string{},

@@ -67,6 +67,7 @@ func (v *validator) run() {
 	v.ledger()
 	v.history()
 	v.versions()
+	v.retreat()
 	v.keeping()
 	v.links()
 	v.linkLife()
