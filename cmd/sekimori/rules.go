@@ -17,6 +17,7 @@ type rulesCmd struct {
 	Retreat  rulesRetreatCmd  `cmd:"" help:"List or clear the rules that have stepped back because people released what they held."`
 	Rollback rulesRollbackCmd `cmd:"" help:"Write the files of an earlier set back into rules_dir."`
 	Check    rulesCheckCmd    `cmd:"" help:"Read the rule files, run the tests in them, and print every error at once."`
+	Reload   rulesReloadCmd   `cmd:"" help:"Put new rules in force, unless they would treat more mail otherwise than a budget allows."`
 	Replay   rulesReplayCmd   `cmd:"" help:"Judge the mail of the last days with other rules, and say who would be treated otherwise."`
 }
 

@@ -193,7 +193,22 @@ func loadNamed(cfg *config.Config, n named) (*loadedSet, error) {
 		trial.RulesDir = l.temp
 	}
 	l.policy, err = loadPolicy(&trial)
-	return l, err
+	return l, elsewhere(err, l.temp, n.Name)
+}
+
+// elsewhere lets errors of rules name the place from which the files were copied.
+func elsewhere(err error, temp, name string) error {
+	var list rules.Errors
+	if temp == "" || !errors.As(err, &list) {
+		return err
+	}
+	list = slices.Clone(list)
+	for i := range list {
+		if rel, ok := strings.CutPrefix(list[i].File, temp); ok {
+			list[i].File = name + rel
+		}
+	}
+	return list
 }
 
 // replayer carries out one replay for a command.

@@ -15,6 +15,8 @@ import (
 // releasedMails are the mails that people released since then and that were not taken back, by the id of the mail. What cannot be read
 // is an error; what could be read is returned all the same.
 func releasedMails(r *history.Reader, since time.Time) (map[string]bool, error) {
+	type hold struct{ id, rcpt string }
+	newest := map[hold]bool{}
 	ids := map[string]bool{}
 	var damaged error
 	for e, err := range r.Search(history.Query{Since: since, Kinds: []history.Kind{history.KindEnded, history.KindRestored}}) {
@@ -22,14 +24,15 @@ func releasedMails(r *history.Reader, since time.Time) (map[string]bool, error) 
 			damaged = err
 			continue
 		}
-		id := history.Base(e.ID)
-		if _, newer := ids[id]; !newer || e.Kind == history.KindEnded && e.Action == quarantine.StateReleased {
-			ids[id] = e.Kind == history.KindEnded && e.Action == quarantine.StateReleased
-		}
-	}
-	for id, released := range ids {
-		if !released {
-			delete(ids, id)
+		for i := range e.Rcpts {
+			h := hold{e.ID, e.Rcpts[i].Addr}
+			if newest[h] {
+				continue
+			}
+			newest[h] = true
+			if e.Kind == history.KindEnded && e.Action == quarantine.StateReleased {
+				ids[history.Base(e.ID)] = true
+			}
 		}
 	}
 	return ids, damaged

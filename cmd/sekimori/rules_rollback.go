@@ -271,7 +271,7 @@ func (p rollback) loads(cfg *config.Config, present named) error {
 // and the server goes on with the set that it has.
 func (p rollback) write() error {
 	wait := filepath.Join(p.dir, waitFile)
-	if err := os.WriteFile(wait, []byte("sekimori rules rollback writes here\n"), 0o644); err != nil {
+	if err := os.WriteFile(wait, []byte("sekimori rules writes here\n"), 0o644); err != nil {
 		return err
 	}
 	fresh := map[string]string{}

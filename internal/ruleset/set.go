@@ -69,8 +69,9 @@ type State string
 const (
 	InForce  State = "in force" // it judged from then on
 	Refused  State = "refused"  // it did not load
-	Kept     State = "kept"     // it was on the disk when `rules rollback` wrote over it
+	Kept     State = "kept"     // it was on the disk when `rules rollback` or `rules reload` wrote over it
 	Rollback State = "rollback" // `rules rollback` wrote it
+	Written  State = "written"  // `rules reload` wrote it
 )
 
 // Entry is one line of the history.

@@ -91,7 +91,7 @@ func same(history []Entry, e Entry) bool {
 			return old.Version == e.Version
 		case e.State == Refused && (old.State == Refused || old.State == InForce):
 			return old.State == Refused && old.Version == e.Version && slices.Equal(old.Errors, e.Errors)
-		case e.State == Rollback || e.State == Kept:
+		case e.State == Rollback || e.State == Kept || e.State == Written:
 			return false
 		}
 	}
