@@ -41,7 +41,7 @@ func TestReplayAndReload(t *testing.T) {
 	for name, text := range map[string]string{
 		"rules/a.toml": replayRules, "new/a.toml": strings.Replace(replayRules, `"lottery"`, `"winner"`, 1),
 		"tag/a.toml":    replayRules + strings.NewReplacer("LOOK", "SUBJECT", "message.text", "message.subject", "lottery", "Invoice", `"hold"`, `"tag"`).Replace(replayRules),
-		"broken/a.toml": strings.Replace(replayRules, "contains", "contians", 1),
+		"broken/a.toml": strings.Replace(replayRules, "contains", "containz", 1),
 	} {
 		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o700); err != nil {
 			t.Fatal(err)
