@@ -47,7 +47,22 @@ func newActs(p actsParts) (*acts.Service, *auditlog.Log) {
 	if p.learner != nil {
 		o.Learner = p.learner
 	}
+	o.Taught = taught(log, p.log)
 	return acts.New(o), log
+}
+
+// taught writes into the audit log what the model learned by an act, so that it is a part of the mail's story.
+func taught(log *auditlog.Log, say *slog.Logger) func(context.Context, acts.Actor, string, string, bool) {
+	return func(ctx context.Context, a acts.Actor, id, class string, undone bool) {
+		act := "learn"
+		if undone {
+			act = "unlearn"
+		}
+		err := log.Append(ctx, auditlog.Entry{Actor: a.Name, Role: string(a.Role), Act: act, IDs: []string{id}, Via: a.Via, Detail: class})
+		if err != nil && say != nil {
+			say.Warn("what was learned is not in the audit log", "id", id, "err", err)
+		}
+	}
 }
 
 func actsPolicy(cfg *config.Config) acts.Policy {

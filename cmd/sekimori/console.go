@@ -32,6 +32,7 @@ func (s *server) openSite(status *web.Status) (*web.Site, error) {
 		Logins:   logins,
 		Tries:    login.Backoff{Client: client, Now: time.Now},
 		Lists:    s.digests.runner,
+		Opened:   s.stories.opened,
 		Choices:  s.digests.people,
 		Limit: func(ctx context.Context, key string, r config.Rate) (time.Duration, error) {
 			taken, err := rates.Take(ctx, []reputation.Limit{{Key: key, Burst: r.Count, Period: r.Period}})

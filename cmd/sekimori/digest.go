@@ -62,7 +62,7 @@ func (s *server) openDigests() error {
 	}
 	s.digests.runner = digest.New(digest.Options{
 		Keeper: s.keeper, People: s.digests.people, Directory: s.digests.persons, Config: s.cfg, Node: node, Now: time.Now, Log: s.log,
-		Sender: digestPort{s.relay, s.spool, s.ledger}, Links: linkPort{s.digests.links, s.cfg}, Dangerous: dangerous(s.cfg),
+		Sender: digestPort{s.relay, s.spool, s.ledger, s.stories}, Links: linkPort{s.digests.links, s.cfg}, Dangerous: dangerous(s.cfg),
 	})
 	c := &s.digests.runner.Counters
 	s.metrics.Counter("sekimori_digests_total", "Digests handed to the queue.", func() float64 { return float64(c.Sent.Load()) })
@@ -119,6 +119,7 @@ type digestPort struct {
 	relay  *relay.Relay
 	spool  *spool.Spool
 	ledger *ledger.Ledger
+	told   *stories
 }
 
 func (p digestPort) Queue(ctx context.Context, m digest.Mail) error {
@@ -129,6 +130,9 @@ func (p digestPort) Queue(ctx context.Context, m digest.Mail) error {
 	})
 	if errors.Is(err, spool.ErrExists) {
 		return nil
+	}
+	if err == nil {
+		p.told.announced(m)
 	}
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"sekimori/internal/mail"
 	"sekimori/internal/relay"
 	"sekimori/quarantine"
+	"sekimori/quarantine/digest"
 	"sekimori/rules"
 )
 
@@ -31,6 +32,9 @@ type stories struct {
 	mu     sync.Mutex
 	minute time.Time
 	early  map[string]int // facts of refused recipients in this minute, by client
+
+	pages   map[[2]string]bool // that were opened since pagesOf: id and person
+	pagesOf time.Time
 }
 
 // openHistory opens the history. A mail is more important: one that cannot be opened is told, and mail goes on.
@@ -164,6 +168,40 @@ func (h *stories) ended(x quarantine.End) {
 		return
 	}
 	h.w.Story(&history.Event{Kind: history.KindEnded, ID: x.ID, Action: x.State, By: x.By, Rcpts: []history.Rcpt{{Addr: x.Rcpt.String()}}})
+}
+
+// announced tells of the mails that a digest names, and to whom.
+func (h *stories) announced(m digest.Mail) {
+	if h == nil {
+		return
+	}
+	now := time.Now()
+	for _, id := range m.Names {
+		h.w.Story(&history.Event{Time: now, Kind: history.KindDigest, ID: id, Ref: m.ID, Rcpts: []history.Rcpt{{Addr: m.To.String()}}})
+	}
+}
+
+const (
+	openedEvery = time.Hour // an opening of the same page by the same person within that time is told once
+	mostOpened  = 20_000
+)
+
+// opened tells that a person opened the page of a held mail.
+func (h *stories) opened(id, person string) {
+	if h == nil {
+		return
+	}
+	now := time.Now()
+	h.mu.Lock()
+	if len(h.pages) > mostOpened || now.Sub(h.pagesOf) > openedEvery {
+		h.pages, h.pagesOf = map[[2]string]bool{}, now
+	}
+	seen := h.pages[[2]string{id, person}]
+	h.pages[[2]string{id, person}] = true
+	h.mu.Unlock()
+	if !seen {
+		h.w.Story(&history.Event{Time: now, Kind: history.KindOpened, ID: id, By: short(person, 320)})
+	}
 }
 
 // concluded tells of a mail.

@@ -142,6 +142,13 @@ func (q *inquiry) ask(ctx context.Context, asks ...history.Ask) [][]history.From
 	return found
 }
 
+// here asks this host alone.
+func (q *inquiry) here(ctx context.Context, asks []history.Ask) [][]history.From {
+	found := make([][]history.From, len(asks))
+	q.askHere(ctx, asks, found)
+	return found
+}
+
 // take notes what an answer covers. Questions that follow the first are about less: what was said first counts.
 func (h *hostTold) take(t *history.Told) {
 	h.Cut = h.Cut || t.Cut

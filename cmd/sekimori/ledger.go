@@ -54,7 +54,9 @@ func (r recorder) Held(id string, rcpts []mail.Address) error {
 // Ended implements quarantine.Recorder.
 func (r recorder) Ended(e quarantine.End) error {
 	state, detail := heldEnd(e.State, e.By)
-	if r.l.IsOpen(e.ID, e.Rcpt) { // it may be told more than once
+	// A release or an expiry is told once, by the host that made it, which need not be the one that holds the mail; a deletion may be told
+	// more than once.
+	if e.State != quarantine.StateDeleted || r.l.IsOpen(e.ID, e.Rcpt) {
 		r.stories.ended(e)
 		if e.State == quarantine.StateReleased {
 			r.released(e)

@@ -48,6 +48,13 @@ func (v *ageValue) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
+func checkWait(v ageValue) error {
+	if v.Duration < time.Second || v.Duration > nodes.MostWait {
+		return usage("--wait must be from 1s to %s", nodes.MostWait)
+	}
+	return nil
+}
+
 // traceResult is what trace --json prints.
 type traceResult struct {
 	Node    string          `json:"node"`
@@ -83,8 +90,8 @@ func (c traceCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if c.Wait.Duration < time.Second || c.Wait.Duration > nodes.MostWait {
-		return usage("--wait must be from 1s to %s", nodes.MostWait)
+	if err := checkWait(c.Wait); err != nil {
+		return err
 	}
 	in, err := a.inquire(cfg, readings[0].Query.Since, c.Wait.Duration)
 	if err != nil {

@@ -274,6 +274,8 @@ func eventText(l text.Lang, e *history.Event) string {
 		return text.Trace(l, "held", at, rcptTexts(e))
 	case history.KindEnded:
 		return text.Trace(l, "ended", at, text.TraceState(l, e.Action), rcptTexts(e), text.Clean(e.By, 100))
+	case history.KindRestored:
+		return text.Trace(l, "restored", at, rcptTexts(e))
 	case history.KindDigest:
 		if end == "" {
 			return text.Trace(l, "digest", at, e.Ref, rcptTexts(e))

@@ -19,7 +19,7 @@ type reading struct {
 }
 
 var (
-	isID  = regexp.MustCompile(`^[0-9a-v]{20}(-.*)?$`)
+	isID  = regexp.MustCompile(`^([0-9a-v]{20}(-.*)?|(digest|list|alert|ask)-[0-9a-z-]{16,})$`)
 	isDay = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}$`)
 )
 

@@ -170,6 +170,11 @@ func (e *Event) isTo(addr string) bool {
 	return slices.ContainsFunc(e.Rcpts, func(r Rcpt) bool { return strings.EqualFold(r.Addr, addr) })
 }
 
+// onlyAttempts reports whether nothing but that happened: the client then gave the transaction up.
 func (s *Story) onlyAttempts() bool {
-	return !slices.ContainsFunc(s.Events, func(e *Event) bool { return e.Kind != KindRcpt || !strings.HasPrefix(e.Reply, "4") })
+	return !slices.ContainsFunc(s.Events, func(e *Event) bool {
+		attempt := e.Kind == KindRcpt && strings.HasPrefix(e.Reply, "4")
+		gone := e.Kind == KindMail && len(e.Rcpts) == 0
+		return !attempt && !gone
+	})
 }

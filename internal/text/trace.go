@@ -35,6 +35,7 @@ var traceWords = map[string]map[Lang]string{
 	"before":    {En: "%s put off before: recipient %s was answered: %s", Ja: "%s 受信前の一時拒否（宛先 %s）への応答: %s"},
 	"digest":    {En: "%s the digest %s told %s of it", Ja: "%s まとめ通知 %s で %s に知らせました"},
 	"digested":  {En: "%s the digest %s told %s of it; that mail: %s %s", Ja: "%s まとめ通知 %s で %s に知らせました（通知メール: %s %s）"},
+	"restored":  {En: "%s held again for %s", Ja: "%s 隔離に戻しました（宛先 %s）"},
 	"opened":    {En: "%s %s opened its page", Ja: "%s %s がページを開きました"},
 	"act":       {En: "%s %s (%s): %s", Ja: "%s %s（%s）: %s"},
 	"until":     {En: "in the quarantine: %s; kept until %s", Ja: "隔離の状態: %s、保存期限 %s"},

@@ -132,6 +132,9 @@ func (s *Site) mail(w http.ResponseWriter, r *http.Request, n session.Session) {
 	if p.View, err = s.view(r, a, i.ID); err != nil {
 		s.o.Log.Info("a mail is shown without its body", "id", i.ID, "err", err)
 	}
+	if s.o.Opened != nil {
+		s.o.Opened(i.ID, a.Name)
+	}
 	s.page(w, r, n, http.StatusOK, "mail", p)
 }
 

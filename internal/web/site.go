@@ -92,6 +92,8 @@ type Options struct {
 	Status     *Status
 	Log        *slog.Logger
 	Now        func() time.Time
+	// Opened is told that a person opened the page of a held mail. It does not block; nil: nobody is told.
+	Opened func(id, person string)
 }
 
 // Counters are for the metrics.

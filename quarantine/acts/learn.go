@@ -82,6 +82,9 @@ func (s *Service) show(ctx context.Context, a Actor, i *quarantine.Item, rcpts [
 		return "", err
 	}
 	t, err := s.o.Learner.Teach(ctx, l)
+	if err == nil && s.o.Taught != nil {
+		s.o.Taught(ctx, a, i.ID, string(c), false)
+	}
 	return t.Before, err
 }
 
@@ -107,5 +110,9 @@ func (s *Service) restore(ctx context.Context, a Actor, i *quarantine.Item, rcpt
 	if err != nil {
 		return err
 	}
-	return s.o.Learner.Restore(ctx, l, before)
+	err = s.o.Learner.Restore(ctx, l, before)
+	if err == nil && s.o.Taught != nil {
+		s.o.Taught(ctx, a, i.ID, string(c), true)
+	}
+	return err
 }

@@ -40,9 +40,11 @@ type Options struct {
 	Learner Learner       // nil: nothing is learned
 	Past    Past          // nil: what people do is not remembered of the sender
 	Policy  func() Policy // as it is now
-	Now     func() time.Time
-	NewID   func() string // never the same twice
-	Log     *slog.Logger
+	// Taught is told of each mail that an act taught the model, or of which that was taken back; nil: nobody is told.
+	Taught func(ctx context.Context, a Actor, id, class string, undone bool)
+	Now    func() time.Time
+	NewID  func() string // never the same twice
+	Log    *slog.Logger
 }
 
 // Service carries out what people do with held mail. Safe for concurrent use, by several hosts on one store at once.
