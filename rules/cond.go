@@ -118,10 +118,20 @@ func (c *reader) nodeError(n ast.Node, format string, args ...any) {
 func (c *reader) exprError(err error) {
 	var e *efile.Error
 	if errors.As(err, &e) {
-		c.errorf(e.From, "in the condition: %s", plainer(e.Message))
+		message := plainer(e.Message)
+		hint := typeHint(message)
+		if hint == "" && isSyntax(message) {
+			hint = conditionHint(c.val.str, e.From, message)
+		}
+		c.errorf(e.From, "in the condition: %s%s", message, hint)
 		return
 	}
 	c.errorf(0, "in the condition: %s", plainer(err.Error()))
+}
+
+// isSyntax reports whether an error is of the grammar, not of types.
+func isSyntax(message string) bool {
+	return strings.HasPrefix(message, "unexpected") || strings.HasPrefix(message, "unrecognized") || strings.Contains(message, "char escape") || strings.HasPrefix(message, "literal")
 }
 
 // plainer says what expr says without its Go types and internal names.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // Error is one thing that is wrong in one place. Line and Column count from 1, in characters; a Line of 0 means that
@@ -89,6 +91,7 @@ func (d *diagnostics) err() error {
 
 // suggest returns `; did you mean "x"?` for the name among known that is nearest to got, or "" when none is near.
 func suggest(got string, known []string) string {
+	got = norm.NFKC.String(got) // ｓｐｆ of full width is spf
 	best, dist := "", len(got)/3+2
 	for _, k := range known {
 		if d := distance(strings.ToLower(got), strings.ToLower(k), dist); d < dist {

@@ -3,8 +3,11 @@ package rules
 import (
 	"errors"
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -46,7 +49,7 @@ func loadFile(t *testing.T, path string) (*Policy, error) {
 // TestBadFiles compares what is said about each broken file with the .want file next to it.
 func TestBadFiles(t *testing.T) {
 	paths, err := filepath.Glob(filepath.Join(shared, "bad-*.toml"))
-	if err != nil || len(paths) < 25 {
+	if err != nil || len(paths) < 100 {
 		t.Fatalf("%d broken files: %v", len(paths), err)
 	}
 	for _, path := range paths {
@@ -58,6 +61,35 @@ func TestBadFiles(t *testing.T) {
 			sameAsFile(t, strings.TrimSuffix(path, ".toml")+".want", err.Error()+"\n")
 		})
 	}
+}
+
+var (
+	ofPlace  = regexp.MustCompile(`^[^ ]*: `)
+	ofValues = regexp.MustCompile("\"[^\"]*\"|`[^`]*`|[0-9]+|U\\+[0-9A-F]+( '.')?|[a-z_]+[.][a-z_]+")
+)
+
+// TestKindsOfMistakes counts what the .want files say, not the files: messages that differ in names, values and numbers only are one
+// kind.
+func TestKindsOfMistakes(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join(shared, "bad-*.want"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]bool{}
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(data)) {
+			message, _, _ := strings.Cut(ofPlace.ReplaceAllString(strings.TrimSpace(line), ""), ";")
+			kinds[ofValues.ReplaceAllString(message, "…")] = true
+		}
+	}
+	if len(kinds) < 100 {
+		t.Errorf("%d kinds of mistakes: %q", len(kinds), slices.Sorted(maps.Keys(kinds)))
+	}
+	t.Logf("%d kinds of mistakes in %d files", len(kinds), len(paths))
 }
 
 // TestNotes compares what is noted about each file that loads and yet is not what its author wanted.

@@ -30,10 +30,15 @@ func useAll(t testing.TB) string {
 }
 
 func loadLibrary(t testing.TB, dir string) *rules.Policy {
+	return loadLibraryOf(t, dir, "example.jp")
+}
+
+// loadLibraryOf loads it for a domain that is ours.
+func loadLibraryOf(t testing.TB, dir, domain string) *rules.Policy {
 	t.Helper()
 	specs := filters.Specs()
 	p, err := rules.Load(rules.Options{
-		Dir: dir, Facts: filters.Facts(specs), Symbols: filters.Symbols(specs), States: filters.Names(specs), Domains: []string{"example.jp"},
+		Dir: dir, Facts: filters.Facts(specs), Symbols: filters.Symbols(specs), States: filters.Names(specs), Domains: []string{domain},
 	})
 	if err != nil {
 		t.Fatal(err)

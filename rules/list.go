@@ -67,6 +67,9 @@ func (l *list) parse(f *file, kind listKind, d *diagnostics) {
 		d.errorf(f, -1, "the list is larger than 64 MiB")
 		return
 	}
+	if !f.encoding(d) {
+		return
+	}
 	off, n := 0, 0
 	for line := range bytes.Lines(f.data) {
 		n++

@@ -20,6 +20,10 @@ func (c *reader) identifier(x *ast.IdentifierNode) {
 			return
 		}
 	}
+	if _, ok := c.vocab.symbols[x.Value]; ok {
+		c.nodeError(x, "%q is what a check finds; it is asked for with symbol(%q)", x.Value, x.Value)
+		return
+	}
 	known := slices.Concat(c.vocab.names(), c.vocab.bases())
 	c.nodeError(x, "unknown name %q%s", x.Value, suggest(x.Value, known))
 }
@@ -112,11 +116,22 @@ func (c *reader) pattern(x *ast.BinaryNode) {
 		c.nodeError(s, "the pattern is longer than %d bytes", maxPattern)
 	default:
 		if _, err := regexp.Compile(s.Value); err != nil {
-			c.nodeError(s, "the pattern is not a regular expression: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+			c.nodeError(s, "the pattern is not a regular expression: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: ")+patternHint(err.Error()))
 		} else if n := instructions(s.Value); n > maxInsts {
 			c.nodeError(s, "the pattern is too large: with its repetitions it has %d steps, at most %d are allowed", n, maxInsts)
 		}
 	}
+}
+
+// patternHint says what RE2 leaves out.
+func patternHint(message string) string {
+	switch {
+	case strings.Contains(message, "Perl syntax"):
+		return "; look-ahead and look-behind are not available: write a second condition with and not"
+	case strings.Contains(message, "invalid escape sequence"):
+		return "; references back to a group are not available, and letters that mean nothing are not escaped"
+	}
+	return ""
 }
 
 // value finds misspelt values, which would never be equal.
@@ -200,7 +215,7 @@ func (c *reader) functions() []string {
 func (c *reader) call(x *ast.CallNode) ast.Node {
 	id, ok := x.Callee.(*ast.IdentifierNode)
 	if !ok {
-		c.nodeError(x, "facts are not functions")
+		c.nodeError(x, "facts are not functions; what stands in a text is asked for with message.subject contains \"…\"")
 		return x
 	}
 	switch id.Value {

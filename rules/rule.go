@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/text/unicode/norm"
+
 	"sekimori/internal/mail"
 )
 
@@ -170,7 +172,11 @@ func (x *decoder) id(r *rule, t *table) {
 			x.errorf(t.off, "the rule has no id")
 		}
 	case !isID(r.id):
-		x.errorf(off, "an id is of letters, digits, _ and -, at most 64: %q", clip(r.id, 80))
+		hint := ""
+		if plain := norm.NFKC.String(r.id); plain != r.id && isID(plain) {
+			hint = fmt.Sprintf("; in half width (半角) it is %q", plain)
+		}
+		x.errorf(off, "an id is of letters, digits, _ and -, at most 64: %q%s", clip(r.id, 80), hint)
 		r.id = ""
 	}
 }

@@ -126,6 +126,10 @@ func parseTOML(f *file, d *diagnostics) *table {
 		d.errorf(f, -1, "the file is larger than 4 MiB")
 		return doc.root
 	}
+	if !f.encoding(d) {
+		doc.root.broken = true
+		return doc.root
+	}
 	for {
 		doc.p.Reset(f.data[doc.base:])
 		for doc.p.NextExpression() {
@@ -152,7 +156,7 @@ func (doc *document) syntaxError(err error) int {
 		// A slice of the input shares its end of capacity, which gives its offset.
 		off = min(max(cap(doc.f.data)-cap(pe.Highlight), doc.base), len(doc.f.data))
 	}
-	doc.d.errorf(doc.f, off, "not TOML: %s", err)
+	doc.d.errorf(doc.f, off, "not TOML: %s%s", err, doc.f.tomlHint(off, err.Error()))
 	return off
 }
 
