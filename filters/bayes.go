@@ -24,9 +24,9 @@ var bayesSpec = Spec{
 		{Name: "BAYES_TEMPERROR", Score: 0},
 	},
 	Facts: []mail.Fact{
-		{Name: "bayes.class", Type: mail.String, Stage: mail.Data, Values: []string{"spam", "ham", "unsure"}},
-		{Name: "bayes.probability", Type: mail.Float, Stage: mail.Data},
-		{Name: "bayes.z", Type: mail.Float, Stage: mail.Data},
+		{Name: "bayes.class", Type: mail.String, Stage: mail.Data, Values: []string{"spam", "ham", "unsure"}, PerRcpt: true},
+		{Name: "bayes.probability", Type: mail.Float, Stage: mail.Data, PerRcpt: true},
+		{Name: "bayes.z", Type: mail.Float, Stage: mail.Data, PerRcpt: true},
 	},
 	New: newBayes,
 }
@@ -71,7 +71,7 @@ const (
 
 var errBayesNotLoaded = errors.New("the model is not loaded: the store did not answer")
 
-func (b *bayesCheck) Check(_ context.Context, tx *mail.Transaction) (mail.Result, error) {
+func (b *bayesCheck) Check(ctx context.Context, tx *mail.Transaction) (mail.Result, error) {
 	m := b.memory.Bayes()
 	if !m.Loaded() {
 		return mail.Result{}, errBayesNotLoaded
@@ -81,27 +81,26 @@ func (b *bayesCheck) Check(_ context.Context, tx *mail.Transaction) (mail.Result
 		return mail.Result{Skipped: fmt.Sprintf("not trained: %d of %d ham, %d of %d spam",
 			n.HamShown, b.config.MinHam, n.SpamShown, b.config.MinSpam)}, nil
 	}
-	s := m.Score(bayes.Tokenizer{}.Tokens(tx.Message))
-	class, symbol, weight := "unsure", "", 0.0
+	factor := 1.0
+	if n.HamShown < b.config.FullHam || n.SpamShown < b.config.FullSpam {
+		factor /= 2
+	}
+	halved := b.memory.BayesHalved()
+	if halved {
+		factor /= 2
+	}
+	return b.result(ctx, tx, bayes.Tokenizer{}.Tokens(tx.Message), factor, halved), nil
+}
+
+// bayesVerdict is what a score means: its class, and the finding, which has no symbol when the check is not sure.
+func bayesVerdict(s reputation.Score, factor float64) (class string, f mail.Finding) {
 	switch {
 	case s.Z >= bayesSpamZ:
-		class, symbol, weight = "spam", "BAYES_SPAM", sureness(s.Z, bayesSpamZ, bayesSureZ)
+		return "spam", mail.Finding{Symbol: "BAYES_SPAM", Weight: round2(factor * sureness(s.Z, bayesSpamZ, bayesSureZ)), Evidence: bayesEvidence(s)}
 	case s.Z <= bayesHamZ:
-		class, symbol, weight = "ham", "BAYES_HAM", sureness(s.Z, bayesHamZ, bayesSafeZ)
+		return "ham", mail.Finding{Symbol: "BAYES_HAM", Weight: round2(factor * sureness(s.Z, bayesHamZ, bayesSafeZ)), Evidence: bayesEvidence(s)}
 	}
-	r := mail.Result{Facts: []mail.FactValue{
-		{Name: "bayes.class", Value: class},
-		{Name: "bayes.probability", Value: s.Probability},
-		{Name: "bayes.z", Value: s.Z},
-	}}
-	if symbol == "" {
-		return r, nil
-	}
-	if n.HamShown < b.config.FullHam || n.SpamShown < b.config.FullSpam {
-		weight /= 2
-	}
-	r.Findings = []mail.Finding{{Symbol: symbol, Weight: round2(weight), Evidence: bayesEvidence(s)}}
-	return r, nil
+	return "unsure", mail.Finding{}
 }
 
 // sureness is 0.5 where a zone begins and 1 from sure on.

@@ -2,6 +2,7 @@ package filters
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -37,7 +38,7 @@ func (sc *scenario) remember(t *testing.T, e *Env) {
 	allows := reputation.NewAllows(s.Client(), now)
 	sc.allow(t, allows)
 	sc.past(t, reputation.NewHistory(s.Client(), func() time.Time { return sc.now.Add(-10 * 24 * time.Hour) }))
-	e.Memory = reputation.NewMemory(s.Client(), func() *reputation.Model { return model }, allows, now)
+	e.Memory = reputation.NewMemory(s.Client(), reputation.Fixed{Everybodys: model}, allows, now)
 }
 
 // allow keeps what the lines of a file "allow" say: RCPT KIND VALUE … with the kinds domain, address, spf, host and days.
@@ -127,3 +128,9 @@ func (downMemory) Try(context.Context, reputation.GreyTry, reputation.GreyRule) 
 }
 
 func (downMemory) Bayes() *reputation.Model { return &reputation.Model{} }
+
+func (downMemory) BayesFor(context.Context, mail.Address) (reputation.Mix, error) {
+	return reputation.Mix{}, errors.New("the store does not answer")
+}
+
+func (downMemory) BayesHalved() bool { return false }

@@ -38,6 +38,7 @@ type Learner struct {
 	script *store.Script
 	model  atomic.Pointer[Model]
 	narrow narrow
+	watch  *BayesWatch
 	mu     sync.Mutex // held while learning or loading
 }
 
@@ -54,6 +55,15 @@ func (l *Learner) WithLimits(limits func() Limits) *Learner {
 	l.limits = limits
 	return l
 }
+
+// WithWatch makes the Learner say what a watch says; it returns the Learner.
+func (l *Learner) WithWatch(w *BayesWatch) *Learner {
+	l.watch = w
+	return l
+}
+
+// Halved reports whether the check weighs half, as the watch last saw.
+func (l *Learner) Halved() bool { return l.watch != nil && l.watch.State().Halved }
 
 // Model returns everybody's model as it is now; never nil.
 func (l *Learner) Model() *Model { return l.model.Load() }

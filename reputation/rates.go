@@ -149,18 +149,42 @@ type memory struct {
 	*Rates
 	*History
 	*Greylist
-	model  func() *Model
-	allows *Allows
+	learned Learned
+	allows  *Allows
 }
 
-// NewMemory makes the checks' memory of a store's client, the Bayes model as last loaded (model must not return nil), and what
-// recipients allow.
-func NewMemory(client store.Client, model func() *Model, allows *Allows, now func() time.Time) Memory {
-	return memory{NewRates(client, now), NewHistory(client, now), NewGreylist(client, now), model, allows}
+// Learned is what the checks ask of the Bayesian models; a Learner is one, and a Fixed.
+type Learned interface {
+	Model() *Model
+	For(ctx context.Context, box mail.Address) (Mix, error)
+	Halved() bool
+}
+
+// Fixed is a model that nobody teaches, for tests: everybody's.
+type Fixed struct{ Everybodys *Model }
+
+// Model implements Learned.
+func (f Fixed) Model() *Model { return f.Everybodys }
+
+// For implements Learned.
+func (f Fixed) For(context.Context, mail.Address) (Mix, error) { return Mix{all: f.Everybodys}, nil }
+
+// Halved implements Learned.
+func (f Fixed) Halved() bool { return false }
+
+// NewMemory makes the checks' memory of a store's client, what the Bayesian check has learned, and what recipients allow.
+func NewMemory(client store.Client, learned Learned, allows *Allows, now func() time.Time) Memory {
+	return memory{NewRates(client, now), NewHistory(client, now), NewGreylist(client, now), learned, allows}
 }
 
 func (m memory) Allowed(ctx context.Context, rcpts []mail.Address) (map[string][]Allow, error) {
 	return m.allows.Of(ctx, rcpts)
 }
 
-func (m memory) Bayes() *Model { return m.model() }
+func (m memory) Bayes() *Model { return m.learned.Model() }
+
+func (m memory) BayesFor(ctx context.Context, box mail.Address) (Mix, error) {
+	return m.learned.For(ctx, box)
+}
+
+func (m memory) BayesHalved() bool { return m.learned.Halved() }

@@ -12,8 +12,12 @@ import (
 type Memory interface {
 	// Take charges every limit once, atomically each, in one round trip, and says for each whether it was exceeded.
 	Take(ctx context.Context, limits []Limit) ([]Taken, error)
-	// Bayes returns the model as last loaded. It is never nil; an empty one is not ready.
+	// Bayes returns everybody's model as last loaded. It is never nil; an empty one is not ready.
 	Bayes() *Model
+	// BayesFor returns the models that count for a mailbox. On an error those of its domain or itself may be missing.
+	BayesFor(ctx context.Context, box mail.Address) (Mix, error)
+	// BayesHalved reports whether people contradict the Bayesian check so much that it weighs half.
+	BayesHalved() bool
 	// Allowed returns what these recipients allow, by Address.Key.
 	Allowed(ctx context.Context, rcpts []mail.Address) (map[string][]Allow, error)
 	// Past returns what is remembered of a sender in all, and with each recipient by Address.Key.

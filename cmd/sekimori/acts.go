@@ -32,6 +32,7 @@ type actsParts struct {
 	store   *store.Store
 	keeper  *quarantine.Store
 	learner *reputation.Learner
+	watch   *reputation.BayesWatch // nil: what people say against the Bayesian check is not counted
 	allows  *reputation.Allows
 	log     *slog.Logger
 }
@@ -48,6 +49,9 @@ func newActs(p actsParts) (*acts.Service, *auditlog.Log) {
 		o.Learner = p.learner
 	}
 	o.Taught = taught(log, p.log)
+	if p.watch != nil {
+		o.Dispute = p.watch.Note
+	}
 	return acts.New(o), log
 }
 
@@ -84,7 +88,7 @@ func (s *server) releaseMark() quarantine.Marker {
 // openActs makes what people's acts need. It comes after the first generation and the quarantine.
 func (s *server) openActs() {
 	s.acts, s.actsLog = newActs(actsParts{
-		cfg: s.cfg, store: s.store, keeper: s.keeper, learner: s.judge().learner, allows: s.judge().allows, log: s.log,
+		cfg: s.cfg, store: s.store, keeper: s.keeper, learner: s.learner, watch: s.bayesWatch, allows: s.judge().allows, log: s.log,
 	})
 }
 

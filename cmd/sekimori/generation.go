@@ -47,11 +47,8 @@ func (s *server) judge() *judge { return s.present.Load().judge }
 // the servers are the same, and what was learned. ctx bounds the background work of all generations.
 func (s *server) newGeneration(ctx context.Context, cfg *config.Config) (*generation, error) {
 	g := &generation{cfg: cfg, warn: &scopedWarnings{w: s.warn, own: map[string]string{}}}
-	o := judgeOptions{log: s.log, store: s.store, observe: s.metrics.Outcome, warn: g.warn.set, lasting: s.warn.set, facts: s.stories.facts}
-	o.judged = func(v []mail.Verdict) {
-		s.tally.Judged(v)
-		s.retreats.Judged(v)
-	}
+	o := judgeOptions{log: s.log, store: s.store, observe: s.outcome, learner: s.learner, warn: g.warn.set, lasting: s.warn.set, facts: s.stories.facts}
+	o.judged = s.verdicts
 	o.member = func(group, a mail.Address) (bool, error) {
 		if g.rcpts == nil {
 			return false, errNoDirectory

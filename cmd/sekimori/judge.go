@@ -27,7 +27,8 @@ type judge struct {
 	resolver *sharedDNS
 	stop     context.CancelFunc // ends the background work of the checks
 	learner  *reputation.Learner
-	allows   *reputation.Allows // of all generations
+	watch    *reputation.BayesWatch // of the learner, when this judge made it
+	allows   *reputation.Allows     // of all generations
 	chain    *filters.Chain
 	policy   *rules.Policy
 	gate     *gate.Gate
@@ -41,6 +42,7 @@ type judgeOptions struct {
 	observe func(mail.Outcome)
 	warn    func(cause, message string)
 	lasting func(cause, message string) // as warn, for what outlives this judge; nil: warn
+	learner *reputation.Learner         // of all judges; nil: one is made
 	keep    *judge                      // of which to keep what may be kept; nil: nothing
 	member  func(group, a mail.Address) (bool, error)
 	groups  func(a mail.Address) ([]string, error)
@@ -134,12 +136,17 @@ func newJudge(ctx context.Context, cfg *config.Config, o judgeOptions) (*judge, 
 		j.learner, j.allows = o.keep.learner, o.keep.allows
 	} else {
 		j.allows = reputation.NewAllows(o.store.Client(), time.Now)
-		j.learner = reputation.NewLearner(o.store.Client(), time.Now, o.log)
+		if j.learner = o.learner; j.learner == nil {
+			j.learner, j.watch = newLearner(o.store.Client(), func() *config.Config { return cfg }, o.log)
+		}
 	}
 	counters := o.store
 	if o.dry {
 		if err := j.learner.Load(ctx); err != nil {
 			o.log.Error("what the Bayesian check has learned cannot be read", "err", err)
+		}
+		if j.watch != nil {
+			_, _ = j.watch.Read(ctx) // the same store has just answered, or was complained of
 		}
 		if counters, err = store.Open(ctx, store.Options{}); err != nil {
 			j.close()
@@ -147,7 +154,7 @@ func newJudge(ctx context.Context, cfg *config.Config, o judgeOptions) (*judge, 
 		}
 		j.counters = counters
 	}
-	memory := reputation.NewMemory(counters.Client(), j.learner.Model, j.allows, time.Now)
+	memory := reputation.NewMemory(counters.Client(), j.learner, j.allows, time.Now)
 	j.chain, err = filters.NewChain(ctx, filters.ChainOptions{
 		Specs: filters.Specs(), Deadline: cfg.Policy.Deadline.D(), Log: o.log, Now: time.Now, Observe: o.observe,
 		Disabled: disabled(cfg),

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"sekimori/filters/bayes"
 	"sekimori/internal/config"
@@ -97,6 +96,7 @@ func (r *learnReader) result(a *app, paths []string) error {
 // learner is what was learned, with the store that it is kept in.
 type learner struct {
 	*reputation.Learner
+	watch *reputation.BayesWatch
 	cfg   *config.Config
 	store *store.Store
 }
@@ -112,12 +112,12 @@ func (a *app) openLearner() (*learner, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := reputation.NewLearner(st.Client(), time.Now, slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	l, watch := newLearner(st.Client(), func() *config.Config { return cfg }, slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err := l.Load(a.ctx); err != nil {
 		_ = st.Close()
 		return nil, fmt.Errorf("what was learned cannot be read from the store: %w", err)
 	}
-	return &learner{l, cfg, st}, nil
+	return &learner{l, watch, cfg, st}, nil
 }
 
 // learnReader finds the messages.

@@ -3,17 +3,20 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	auditlog "sekimori/internal/audit"
+	"sekimori/internal/config"
 	"sekimori/internal/mail"
 	"sekimori/internal/people"
 	"sekimori/internal/web/session"
 	"sekimori/quarantine"
 	"sekimori/quarantine/acts"
+	"sekimori/reputation"
 )
 
 // personDesk is what the commands about one person's data work with.
@@ -21,6 +24,7 @@ type personDesk struct {
 	*desk
 	people   *people.Store
 	sessions *session.Store
+	learner  *reputation.Learner
 	who      []mail.Address // as it was given, and the mailbox for which that stands
 	notes    []string       // about who it is
 	close    func()
@@ -54,6 +58,7 @@ func (a *app) openPerson(s string) (*personDesk, error) {
 		d.close()
 		return nil, err
 	}
+	p.learner, _ = newLearner(d.store.Client(), func() *config.Config { return d.cfg }, slog.New(slog.DiscardHandler))
 	p.desk = a.deskOf(d.cfg, d.store, keeper, false)
 	p.sessions = session.New(session.Options{
 		Client: d.store.Client(), Idle: d.cfg.Console.SessionIdle.D(), Lifetime: d.cfg.Console.SessionLifetime.D(),

@@ -104,7 +104,7 @@ func (a *app) deskOf(cfg *config.Config, st *store.Store, q *quarantine.Store, t
 	quiet := slog.New(slog.DiscardHandler)
 	p := actsParts{cfg: func() *config.Config { return cfg }, store: st, keeper: q, allows: reputation.NewAllows(st.Client(), time.Now), log: quiet}
 	if teach && cfg.Quarantine.Learn != "off" {
-		p.learner = reputation.NewLearner(st.Client(), time.Now, quiet)
+		p.learner, p.watch = newLearner(st.Client(), func() *config.Config { return cfg }, quiet)
 	}
 	service, log := newActs(p)
 	return &desk{service, q, log, acts.Actor{Name: operator(), Role: acts.Admin, Via: "command"}}

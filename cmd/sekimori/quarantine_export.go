@@ -65,7 +65,7 @@ func notExported() []string {
 	return []string{
 		"the history and the logs of each host, which name senders, recipients and subjects: sekimori trace --to ADDRESS",
 		"mail in the queue on its way to the mail server: sekimori queue list",
-		"what the Bayesian check has learned: it counts words and knows no persons",
+		"what the Bayesian check has learned; what it did for the person alone: sekimori bayes export FILE --scope ADDRESS",
 		"backups and dumps of the store",
 	}
 }

@@ -45,7 +45,7 @@ func forgetStays() []string {
 	return []string{
 		"the audit log: who decided what must be provable, until audit.retention is over; it names no subjects",
 		"the history and the logs of each host: they prove what became of mail, and end by their own retention",
-		"what the Bayesian check has learned: it counts words and knows no persons",
+		"what the Bayesian check has learned for a domain or everybody: it counts words and knows no persons; what it learned for the person alone goes",
 		"mail that has been delivered, or is in the queue: it is not here any more, or is a promise to deliver",
 		"copies on the disks of hosts until the store has saved, and backups: overwrite these by their own rules",
 		"links in digests that were sent: they open a list without these mails",
@@ -143,6 +143,11 @@ func (p *personDesk) forget(a *app, r *forgetReport) error {
 			r.Left = append(r.Left, unreadable{id, why})
 		}
 		a.progress(terminal(a.err), "forgotten %d of %d mails", i+1, len(r.ids))
+	}
+	for _, w := range p.who {
+		if _, err := p.learner.Forget(ctx, w); err != nil {
+			return fmt.Errorf("what was learned for %s: %w", w, err)
+		}
 	}
 	if err := p.keeper.ForgetPlaces(ctx, p.who); err != nil {
 		return err

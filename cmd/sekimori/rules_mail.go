@@ -87,7 +87,7 @@ func (t *mailTester) judge(ctx context.Context, m rules.MailTest) (*judge, func(
 	}
 	quiet := slog.New(slog.DiscardHandler)
 	learner := reputation.NewLearner(st.Client(), now, quiet)
-	memory := reputation.NewMemory(st.Client(), learner.Model, reputation.NewAllows(st.Client(), now), now)
+	memory := reputation.NewMemory(st.Client(), learner, reputation.NewAllows(st.Client(), now), now)
 	j := &judge{cfg: t.cfg, store: st, policy: t.policy}
 	off := disabled(t.cfg)
 	j.chain, err = filters.NewChain(ctx, filters.ChainOptions{

@@ -39,23 +39,25 @@ func (serveCmd) Help() string {
 
 // server is everything that runs, in the order in which it is opened.
 type server struct {
-	app       *app
-	present   atomic.Pointer[generation] // the configuration in force, and the checks and rules made of it
-	level     slog.LevelVar
-	log       *slog.Logger
-	started   time.Time
-	hup       chan os.Signal // SIGHUP
-	first     fingerprint    // of the files of the first configuration
-	reloads   reloadStats
-	inherited *inherited // sockets of the service manager
-	state     *stateFile // for the commands
-	sets      ruleSets   // of rules: the one in force, and those before
-	agreement agreement  // of the hosts about them
-	fence     *fence     // what the process restricted itself to
-	past      *pastWriter
-	stories   *stories          // nil: no history is kept
-	tally     *reputation.Tally // of symbols and rules, by day
-	retreats  *reputation.Retreats
+	app        *app
+	present    atomic.Pointer[generation] // the configuration in force, and the checks and rules made of it
+	level      slog.LevelVar
+	log        *slog.Logger
+	started    time.Time
+	hup        chan os.Signal // SIGHUP
+	first      fingerprint    // of the files of the first configuration
+	reloads    reloadStats
+	inherited  *inherited // sockets of the service manager
+	state      *stateFile // for the commands
+	sets       ruleSets   // of rules: the one in force, and those before
+	agreement  agreement  // of the hosts about them
+	fence      *fence     // what the process restricted itself to
+	past       *pastWriter
+	stories    *stories          // nil: no history is kept
+	tally      *reputation.Tally // of symbols and rules, by day
+	retreats   *reputation.Retreats
+	learner    *reputation.Learner // of all generations, and what watches over it
+	bayesWatch *reputation.BayesWatch
 
 	metrics *metrics.Registry
 	warn    *warnings
@@ -133,6 +135,7 @@ func (s *server) open(ctx context.Context) error {
 	s.openHistory()
 	s.tally = reputation.NewTally(s.store.Client(), time.Now)
 	s.openRetreats(ctx)
+	s.learner, s.bayesWatch = newLearner(s.store.Client(), s.cfg, s.log)
 	gen, err := s.firstGeneration(ctx, cfg)
 	if err != nil {
 		return err
@@ -166,6 +169,7 @@ func (s *server) open(ctx context.Context) error {
 	s.keepGauges()
 	s.reloadGauges()
 	s.rulesGauges()
+	s.bayesGauges()
 	return nil
 }
 
@@ -238,6 +242,7 @@ func (s *server) serve(ctx, work context.Context) error {
 	s.background.Go(func() { s.joinHistories(work) })
 	s.background.Go(func() { s.tally.Run(work) })
 	s.background.Go(func() { s.watchRetreats(work) })
+	s.background.Go(func() { s.watchBayes(work) })
 	s.background.Go(func() { s.watchAsks(work) })
 	s.background.Go(func() { s.runDigests(work) })
 	s.background.Go(func() { s.watchStore(work) })

@@ -33,6 +33,7 @@ type Config struct {
 	Journal    Journal           `toml:"journal"`
 	Recipients Recipients        `toml:"recipients"`
 	Quarantine Quarantine        `toml:"quarantine"`
+	Bayes      Bayes             `toml:"bayes"`
 	Digest     Digest            `toml:"digest"`
 	Allow      Allow             `toml:"allow"`
 	Audit      Audit             `toml:"audit"`

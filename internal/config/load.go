@@ -65,7 +65,7 @@ func base() *Config {
 
 			Undo: Duration(time.Minute), AdminOnly: defaultAdminOnly(), Learn: "all",
 		},
-		Allow: defaultAllow(), Audit: defaultAudit(),
+		Allow: defaultAllow(), Audit: defaultAudit(), Bayes: defaultBayes(),
 		Log:     Log{Level: "info"},
 		Filters: map[string]any{},
 	}

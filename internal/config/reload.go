@@ -12,7 +12,7 @@ import (
 // other key is of something that is opened once.
 var live = []string{
 	"smtp", "dns", "policy", "degraded", "domain", "filters", "rules_dir", "log.level", "bounce", "journal", "digest", "ldap", "sql", "recipients", "alert",
-	"allow", "quarantine.undo", "quarantine.admin_only", "quarantine.learn", "quarantine.mark",
+	"allow", "quarantine.undo", "quarantine.admin_only", "quarantine.learn", "quarantine.mark", "bayes",
 	"relay.budget", "relay.late_answer", "relay.queue_lifetime", "relay.retry", "relay.delay_warning", "relay.domain_concurrency",
 	"relay.spool_limit", "relay.spool_limit_mails",
 }

@@ -73,6 +73,7 @@ func (v *validator) run() {
 	v.linkLife()
 	v.console()
 	v.acts()
+	v.bayes()
 	v.filters()
 }
 

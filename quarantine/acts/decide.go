@@ -45,6 +45,7 @@ func (s *Service) Release(ctx context.Context, a Actor, id string, rcpts []mail.
 	if i.Class != "malware" && i.Class != "undeliverable" {
 		s.teach(ctx, a, &i, k, reputation.Ham)
 	}
+	s.dispute(ctx, &i, k, reputation.HeldWrongly)
 	s.note(ctx, &i, k, reputation.Released)
 	return k.Receipt, s.saveReceipt(ctx, k)
 }
@@ -75,6 +76,7 @@ func (s *Service) remove(ctx context.Context, a Actor, act, id string, rcpts []m
 		s.teach(ctx, a, &i, k, reputation.Spam)
 	}
 	if act == actReport {
+		s.dispute(ctx, &i, k, reputation.PassedWrongly)
 		s.note(ctx, &i, k, reputation.Reported)
 	}
 	return k.Receipt, s.saveReceipt(ctx, k)

@@ -31,9 +31,10 @@ type kept struct {
 	Change  quarantine.Changed
 	Before  string // what was known of the mail before it was learned
 	Taught  bool
-	Noted   reputation.Event `json:",omitempty"` // what is remembered of the sender
-	NewOnes []string         // ids of permissions that were not there before
-	Job     *job             `json:",omitempty"` // of a bulk act
+	Against reputation.Contradiction `json:",omitempty"` // of the Bayesian check
+	Noted   reputation.Event         `json:",omitempty"` // what is remembered of the sender
+	NewOnes []string                 // ids of permissions that were not there before
+	Job     *job                     `json:",omitempty"` // of a bulk act
 }
 
 // receiptID is the same for the same act, so that who presses twice gets the same receipt.
@@ -115,6 +116,7 @@ func (s *Service) Undo(ctx context.Context, a Actor, receiptID string) (Receipt,
 	k.Undone = true
 	k.NotDone = nil
 	s.unteach(ctx, k)
+	s.undispute(ctx, k)
 	s.unnote(ctx, k)
 	s.unallow(ctx, k)
 	return k.Receipt, s.saveReceipt(ctx, k)

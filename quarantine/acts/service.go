@@ -22,6 +22,9 @@ type Learner interface {
 	Restore(ctx context.Context, s reputation.Sample, before string) error
 }
 
+// Dispute is told that somebody contradicts the Bayesian check (sign 1), or takes that back (-1).
+type Dispute func(ctx context.Context, c reputation.Contradiction, by string, sign int) error
+
 // Policy is what the configuration says about acts.
 type Policy struct {
 	Undo      time.Duration // how long a release waits before it leaves
@@ -38,6 +41,7 @@ type Options struct {
 	Audit   audit.Appender
 	Allows  *reputation.Allows
 	Learner Learner       // nil: nothing is learned
+	Dispute Dispute       // nil: what people say against the Bayesian check is not counted
 	Past    Past          // nil: what people do is not remembered of the sender
 	Policy  func() Policy // as it is now
 	// Taught is told of each mail that an act taught the model, or of which that was taken back; nil: nobody is told.

@@ -1,0 +1,105 @@
+package config
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"sekimori/internal/mail"
+)
+
+const (
+	minVocabulary = 10_000
+	maxDrift      = 7 * 24 * time.Hour
+	folderEvery   = Duration(time.Minute)
+)
+
+// bayes checks [bayes].
+func (v *validator) bayes() {
+	b := &v.cfg.Bayes
+	if b.PersonLimit < 0 {
+		v.fail("bayes.person_limit", "must be 0 (a second person must say the same) or more, not %d", b.PersonLimit)
+	}
+	if b.CampaignLimit < 0 {
+		v.fail("bayes.campaign_limit", "must be 0 (no limit) or more, not %d", b.CampaignLimit)
+	}
+	if b.Vocabulary != 0 && b.Vocabulary < minVocabulary {
+		v.fail("bayes.vocabulary", "must be 0 (no limit) or at least %d, not %d", minVocabulary, b.Vocabulary)
+	}
+	v.bayesDrop(&b.Drop)
+	for i := range b.Folders {
+		v.bayesFolder(i, &b.Folders[i])
+	}
+	d := &b.Drift
+	if d.Window.D() < time.Hour || d.Window.D() > maxDrift {
+		v.fail("bayes.drift.window", "must be from 1h to 7d")
+	}
+	if d.Min < 1 {
+		v.fail("bayes.drift.min", "must be 1 or more, not %d", d.Min)
+	}
+	if d.Persons < 1 {
+		v.fail("bayes.drift.persons", "must be 1 or more, not %d", d.Persons)
+	}
+	for key, part := range map[string]float64{"bayes.drift.released": d.Released, "bayes.drift.reported": d.Reported} {
+		if !(part > 0 && part <= 1) {
+			v.fail(key, "must be above 0 and at most 1 (0.05 are 5 %%), not %v", part)
+		}
+	}
+}
+
+// bayesDrop checks the addresses and writes them as Address.Key does.
+func (v *validator) bayesDrop(d *BayesDrop) {
+	for _, k := range []struct {
+		path string
+		s    *string
+	}{{"bayes.drop.spam", &d.Spam}, {"bayes.drop.ham", &d.Ham}} {
+		if *k.s == "" {
+			continue
+		}
+		a, err := mail.ParseAddress(*k.s, false)
+		if err != nil {
+			v.fail(k.path, "%q: %v", *k.s, err)
+			continue
+		}
+		if !slices.ContainsFunc(v.cfg.Domains, func(o Domain) bool {
+			return slices.ContainsFunc(o.Names, func(n string) bool { return strings.EqualFold(n, a.Domain) })
+		}) {
+			v.fail(k.path, "%s is in no domain of ours, so no mail for it comes here", *k.s)
+		}
+		*k.s = a.Key()
+	}
+	if d.Spam != "" && d.Spam == d.Ham {
+		v.fail("bayes.drop.ham", "is the same address as bayes.drop.spam")
+	}
+	if (d.Spam != "" || d.Ham != "") && len(v.cfg.SMTP.MyNetworks) == 0 {
+		v.warn("bayes.drop", "only clients in smtp.mynetworks may use these addresses, and there are none")
+	}
+}
+
+func (v *validator) bayesFolder(i int, f *BayesFolder) {
+	path := at("bayes.folder", i)
+	switch {
+	case f.Path == "":
+		v.fail(path, "needs path, a Maildir")
+	case !filepath.IsAbs(f.Path):
+		v.fail(path+".path", "%q is not an absolute path", f.Path)
+	}
+	v.oneOf(path+".class", f.Class, "spam", "ham")
+	if f.Scope == "" {
+		f.Scope = "all"
+	}
+	if domain, ok := strings.CutPrefix(f.Scope, "@"); ok {
+		if _, err := mail.ParseDomain(domain); err != nil {
+			v.fail(path+".scope", "%q: %v", f.Scope, err)
+		}
+	} else if _, err := mail.ParseAddress(f.Scope, false); err != nil && f.Scope != "all" {
+		v.fail(path+".scope", "%q is not all, @DOMAIN or an address", f.Scope)
+	}
+	if f.Every == 0 {
+		f.Every = folderEvery
+	}
+	if f.Every.D() < time.Second {
+		v.fail(path+".every", "must be at least 1s")
+	}
+}

@@ -1,0 +1,394 @@
+package reputation
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sekimori/internal/mail"
+	"sekimori/internal/store"
+)
+
+// DriftLimits say when people contradict the Bayesian check so often that it weighs half.
+type DriftLimits struct {
+	Enabled  bool
+	Window   time.Duration // in which is counted, by whole hours
+	Min      int           // contradictions at least,
+	Persons  int           // of at least so many people
+	Released float64       // and this part of the mails that it had a part in holding was released,
+	Reported float64       // or this part of those that it found good was reported as spam
+}
+
+// DriftState is what all hosts know of it.
+type DriftState struct {
+	Halved bool      `json:"halved"`
+	Since  time.Time `json:"since,omitzero"`
+	Why    string    `json:"why,omitempty"` // in English
+}
+
+// Contradiction is what people say against the Bayesian check.
+type Contradiction string
+
+// The contradictions.
+const (
+	HeldWrongly   Contradiction = "released" // somebody released a mail that it had a part in holding
+	PassedWrongly Contradiction = "reported" // somebody reported a mail that it found good
+)
+
+// DriftNumbers are counts of the window.
+type DriftNumbers struct {
+	Held       int `json:"held"`     // mails that were held with its points
+	Released   int `json:"released"` // of them
+	ReleasedBy int `json:"released_by"`
+	Passed     int `json:"passed"` // mails delivered that it found good
+	Reported   int `json:"reported"`
+	ReportedBy int `json:"reported_by"`
+}
+
+// BayesWatch counts what the Bayesian check says and what people say against it, and halves its weight on all hosts when that is too
+// much. Safe for concurrent use.
+type BayesWatch struct {
+	client store.Client
+	now    func() time.Time
+	limits func() DriftLimits
+	state  atomic.Pointer[DriftState]
+
+	mu      sync.Mutex
+	waiting map[watched]int64
+}
+
+type watched struct{ key, field string }
+
+const (
+	driftKey  = keyPrefix + "drift"
+	zonesLife = 45 * 24 * time.Hour
+	hoursLife = 8 * 24 * time.Hour
+	// MaxDriftWindow is the longest window.
+	MaxDriftWindow = 7 * 24 * time.Hour
+	// ZoneDays is for how many days zones are kept.
+	ZoneDays   = 44
+	watchEvery = 20 * time.Second
+)
+
+func hourKey(t time.Time) string  { return keyPrefix + "said:" + t.UTC().Format("2006010215") }
+func zonesKey(t time.Time) string { return keyPrefix + "zones:" + tallyDay(t) }
+
+// driftLua changes the state unless another host was faster. KEYS: state. ARGV: as it was, as it is to be.
+const driftLua = `
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2]) end
+return 1`
+
+// NewBayesWatch makes a watch on a store's client. It knows no state until Look.
+func NewBayesWatch(client store.Client, limits func() DriftLimits, now func() time.Time) *BayesWatch {
+	w := &BayesWatch{client: client, now: now, limits: limits, waiting: map[watched]int64{}}
+	w.state.Store(&DriftState{})
+	return w
+}
+
+// State is what was known at the last Look.
+func (w *BayesWatch) State() DriftState { return *w.state.Load() }
+
+// Zones are the ranges in which z is counted, from below.
+var Zones = []string{"<=-6", "-6..-2", "-2..0", "0..2", "2..4", "4..6", "6..8", ">=8"}
+
+func zoneOf(z float64) string {
+	for i, end := range []float64{-6, -2, 0, 2, 4, 6, 8} {
+		if z <= end && (z < end || i == 0) {
+			return Zones[i]
+		}
+	}
+	return Zones[len(Zones)-1]
+}
+
+// Outcome counts what a run of the check said, by zones of z.
+func (w *BayesWatch) Outcome(o mail.Outcome) {
+	if o.Check != "bayes" {
+		return
+	}
+	field := ""
+	switch {
+	case o.State == mail.StateTempError:
+		field = "temperror"
+	case o.State == mail.StateSkipped:
+		field = "untrained"
+	}
+	for _, f := range o.Facts {
+		if z, ok := f.Value.(float64); ok && f.Name == "bayes.z" && f.Rcpt.IsNull() && !math.IsNaN(z) {
+			field = zoneOf(z)
+		}
+	}
+	if field != "" {
+		w.add(zonesKey(w.now()), field)
+	}
+}
+
+// Judged counts the verdicts of one mail that the check had a part in.
+func (w *BayesWatch) Judged(verdicts []mail.Verdict) {
+	held, passed := false, false
+	for i := range verdicts {
+		v := &verdicts[i]
+		held = held || v.Action == mail.Hold && CountedAs(v.Counted, "BAYES_SPAM")
+		passed = passed || v.Action < mail.Hold && CountedAs(v.Counted, "BAYES_HAM")
+	}
+	if held {
+		w.add(hourKey(w.now()), "held")
+	}
+	if passed {
+		w.add(hourKey(w.now()), "passed")
+	}
+}
+
+// CountedAs reports whether a symbol counted.
+func CountedAs(list []mail.Counted, symbol string) bool {
+	for i := range list {
+		if list[i].Name == symbol && list[i].Points != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *BayesWatch) add(key, field string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	k := watched{key, field}
+	if n, ok := w.waiting[k]; ok || len(w.waiting) < 10_000 {
+		w.waiting[k] = n + 1
+	}
+}
+
+// Note writes down that somebody contradicts the check; sign -1 takes it back.
+func (w *BayesWatch) Note(ctx context.Context, c Contradiction, by string, sign int) error {
+	sum := sha256.Sum256([]byte(strings.ToLower(by)))
+	key := hourKey(w.now())
+	pipe := w.client.Pipeline()
+	pipe.HIncrBy(ctx, key, string(c), int64(sign))
+	pipe.HIncrBy(ctx, key, string(c)+" "+hex.EncodeToString(sum[:6]), int64(sign))
+	pipe.PExpire(ctx, key, hoursLife)
+	_, err := pipe.Exec(ctx)
+	return err
+}
+
+// flush writes what waits. What was not written waits again.
+func (w *BayesWatch) flush(ctx context.Context) error {
+	w.mu.Lock()
+	batch := w.waiting
+	w.waiting = map[watched]int64{}
+	w.mu.Unlock()
+	if len(batch) == 0 {
+		return nil
+	}
+	pipe := w.client.Pipeline()
+	failed := map[watched]func() error{}
+	for k, n := range batch {
+		failed[k] = pipe.HIncrBy(ctx, k.key, k.field, n).Err
+		life := hoursLife
+		if strings.HasPrefix(k.key, keyPrefix+"zones:") {
+			life = zonesLife
+		}
+		pipe.PExpire(ctx, k.key, life)
+	}
+	_, err := pipe.Exec(ctx)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for k, n := range batch {
+		if failed[k]() != nil {
+			w.waiting[k] += n
+		}
+	}
+	return err
+}
+
+// hours are the keys of the window.
+func (w *BayesWatch) hours() []string {
+	var keys []string
+	now := w.now()
+	for at := now; now.Sub(at) <= w.limits().Window; at = at.Add(-time.Hour) {
+		keys = append(keys, hourKey(at))
+	}
+	return keys
+}
+
+// Numbers reads the counts of the window.
+func (w *BayesWatch) Numbers(ctx context.Context) (DriftNumbers, error) {
+	pipe := w.client.Pipeline()
+	var hours []*store.MapStringCmd
+	for _, key := range w.hours() {
+		hours = append(hours, pipe.HGetAll(ctx, key))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return DriftNumbers{}, err
+	}
+	sum := map[string]int{}
+	for _, h := range hours {
+		for field, text := range h.Val() {
+			n, _ := strconv.Atoi(text)
+			sum[field] += n
+		}
+	}
+	n := DriftNumbers{Held: sum["held"], Released: sum[string(HeldWrongly)], Passed: sum["passed"], Reported: sum[string(PassedWrongly)]}
+	for field, of := range sum {
+		switch {
+		case of <= 0:
+		case strings.HasPrefix(field, string(HeldWrongly)+" "):
+			n.ReleasedBy++
+		case strings.HasPrefix(field, string(PassedWrongly)+" "):
+			n.ReportedBy++
+		}
+	}
+	return n, nil
+}
+
+// over says what is above the limits times factor; "" for nothing.
+func (l DriftLimits) over(n DriftNumbers, factor float64) string {
+	exceeds := func(part, all int, rate float64) bool { return part > 0 && float64(part) >= rate*factor*float64(all) }
+	hours := int(l.Window.Hours())
+	switch {
+	case n.Released >= l.Min && n.ReleasedBy >= l.Persons && exceeds(n.Released, n.Held, l.Released):
+		return fmt.Sprintf("%d of %d mails that it had a part in holding were released by %d people in %d hours", n.Released, n.Held, n.ReleasedBy, hours)
+	case n.Reported >= l.Min && n.ReportedBy >= l.Persons && exceeds(n.Reported, n.Passed, l.Reported):
+		return fmt.Sprintf("%d of %d mails that it found good were reported as spam by %d people in %d hours", n.Reported, n.Passed, n.ReportedBy, hours)
+	}
+	return ""
+}
+
+// Look writes what was counted, reads what all hosts counted, and changes the state when that says so: the weight is halved above the
+// limits, and whole again when the rates have fallen below half of them.
+func (w *BayesWatch) Look(ctx context.Context) (DriftState, error) {
+	if err := w.flush(ctx); err != nil {
+		return w.State(), err
+	}
+	text, err := w.client.Get(ctx, driftKey).Result()
+	if err != nil && !errors.Is(err, store.Nil) {
+		return w.State(), err
+	}
+	state := parseDrift(text)
+	n, err := w.Numbers(ctx)
+	if err != nil {
+		return w.State(), err
+	}
+	next, limits := state, w.limits()
+	why := limits.over(n, 1)
+	switch {
+	case !limits.Enabled:
+		next = DriftState{}
+	case !state.Halved && why != "":
+		next = DriftState{Halved: true, Since: w.now().UTC(), Why: why}
+	case state.Halved && limits.over(n, 0.5) == "":
+		next = DriftState{}
+	}
+	if next != state {
+		if err := w.set(ctx, text, next); err != nil {
+			return w.State(), err
+		}
+	}
+	w.state.Store(&next)
+	return next, nil
+}
+
+func parseDrift(text string) (s DriftState) {
+	if json.Unmarshal([]byte(text), &s) != nil {
+		return DriftState{} // there is none
+	}
+	return s
+}
+
+// set writes a state in place of another; when it was changed meanwhile the next Look sees that.
+func (w *BayesWatch) set(ctx context.Context, was string, next DriftState) error {
+	text := ""
+	if next.Halved {
+		b, err := json.Marshal(next)
+		if err != nil {
+			return err
+		}
+		text = string(b)
+	}
+	return store.NewScript(driftLua).Run(ctx, w.client, []string{driftKey}, was, text).Err()
+}
+
+// Read reads the state without changing it.
+func (w *BayesWatch) Read(ctx context.Context) (DriftState, error) {
+	text, err := w.client.Get(ctx, driftKey).Result()
+	if err != nil && !errors.Is(err, store.Nil) {
+		return DriftState{}, err
+	}
+	state := parseDrift(text)
+	w.state.Store(&state)
+	return state, nil
+}
+
+// Clear gives the check its whole weight back, and forgets what people said against it within the window.
+func (w *BayesWatch) Clear(ctx context.Context) error {
+	pipe := w.client.Pipeline()
+	for _, key := range w.hours() {
+		pipe.Del(ctx, key)
+	}
+	pipe.Del(ctx, driftKey)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return err
+	}
+	w.state.Store(&DriftState{})
+	return nil
+}
+
+// ZoneDay is how many mails of a day (UTC) fell into which zone.
+type ZoneDay struct {
+	Day   string         `json:"day"` // 20261120
+	Zones map[string]int `json:"zones"`
+}
+
+// ReadZones returns the last days, today first.
+func (w *BayesWatch) ReadZones(ctx context.Context, days int) ([]ZoneDay, error) {
+	pipe := w.client.Pipeline()
+	var answers []*store.MapStringCmd
+	days = min(max(days, 1), ZoneDays)
+	for i := range days {
+		answers = append(answers, pipe.HGetAll(ctx, zonesKey(w.now().AddDate(0, 0, -i))))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, err
+	}
+	var list []ZoneDay
+	for i, a := range answers {
+		d := ZoneDay{tallyDay(w.now().AddDate(0, 0, -i)), map[string]int{}}
+		for zone, n := range a.Val() {
+			d.Zones[zone] = parseCount(n)
+		}
+		list = append(list, d)
+	}
+	return list, nil
+}
+
+// Run looks until ctx ends, and tells told of every state that it finds; the first one and then those that differ.
+func (w *BayesWatch) Run(ctx context.Context, told func(DriftState)) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	var last *DriftState
+	for {
+		look, stop := context.WithTimeout(ctx, 5*time.Second)
+		s, err := w.Look(look) // the store has a warning of its own, and what was counted waits
+		stop()
+		if err == nil && (last == nil || *last != s) {
+			told(s)
+			last = &s
+		}
+		select {
+		case <-ctx.Done():
+			final, stop := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+			_ = w.flush(final) // counts of seconds, at the worst
+			stop()
+			return
+		case <-tick.C:
+		}
+	}
+}
