@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // A campaign is mails that share most of their words. Its mails are recognised by min-hashes: of each of 40 permutations of all words
@@ -18,11 +17,11 @@ const (
 	fewWords = 16
 )
 
-// campaignOf returns the bands of a mail, as fields of a hash. Only words of the text count: those without a prefix.
+// campaignOf returns the bands of a mail, as fields of a hash. Only words of the text count.
 func campaignOf(tokens []string) []string {
 	words := make([]uint64, 0, len(tokens))
 	for _, t := range tokens {
-		if strings.IndexByte(t, ':') < 0 {
+		if kindOf(t) == kindText {
 			h := fnv.New64a()
 			_, _ = h.Write([]byte(t))
 			words = append(words, h.Sum64())
