@@ -5,6 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -368,4 +372,107 @@ func TestFor(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// Learners are killed in the middle, by the end of their connections and of the store's process: what counts is what the records say, and
+// who gives the same mails again comes to the same counts as who was never interrupted.
+func TestKilledWhileLearning(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short")
+	}
+	r := newDurableRedis(t)
+	samples := func(yield func(Sample) bool) {
+		for i := range 400 {
+			if !yield(byPerson(Spam, fmt.Sprintf("p%d@example.jp", i%3), fingerprint(i), append(spamTokens(i), hamTokens(i)...))) {
+				return
+			}
+		}
+	}
+	limits := Limits{Person: 1000}
+	for round := range 4 {
+		w := &world{client: r.open(t), now: epoch}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for s := range samples {
+				if _, err := w.limited(limits).Teach(ctx, s); err != nil {
+					return
+				}
+			}
+		}()
+		waitFor(t, func() bool { n, _ := w.client.DBSize(t.Context()).Result(); return n > int64(10+60*round) })
+		r.kill(t)
+		cancel()
+		<-done
+		r.start(t)
+	}
+	w := &world{client: r.open(t), now: epoch}
+	if x, y := w.counts(t), w.recount(t); len(x) == 0 || !maps.Equal(x, y) {
+		t.Errorf("after kill -9 the store counts\n%v\nthe records say\n%v", x, y)
+	}
+	p, err := w.limited(limits).LearnAll(t.Context(), samples, nil)
+	if err != nil || p.Known == 0 || p.Shown == 0 || p.Known+p.Shown != 400 {
+		t.Errorf("given again: %+v, %v", p, err)
+	}
+	if x, y := w.counts(t), w.recount(t); !maps.Equal(x, y) {
+		t.Errorf("in the end the store counts\n%v\nthe records say\n%v", x, y)
+	}
+	if n := must[[]MonthStats](t)(w.learner().Months(t.Context(), Everybody)); len(n) != 1 || n[0].SpamShown != 400 {
+		t.Errorf("%+v", n)
+	}
+}
+
+// durableRedis is a server that syncs every write before it answers.
+type durableRedis struct {
+	dir string
+	cmd *exec.Cmd
+}
+
+func newDurableRedis(t *testing.T) *durableRedis {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		if os.Getenv("SEKIMORI_REQUIRE_REAL") == "1" {
+			t.Fatal("SEKIMORI_REQUIRE_REAL=1, but there is no redis-server on PATH")
+		}
+		t.Skip("no redis-server on PATH")
+	}
+	r := &durableRedis{dir: t.TempDir()}
+	r.start(t)
+	t.Cleanup(func() { r.kill(t) })
+	return r
+}
+
+func (r *durableRedis) start(t *testing.T) {
+	t.Helper()
+	sock := filepath.Join(r.dir, "redis.sock")
+	_ = os.Remove(sock)
+	r.cmd = exec.Command("redis-server", "--port", "0", "--unixsocket", sock, "--dir", r.dir, "--save", "", "--appendonly", "yes", "--appendfsync", "always")
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool {
+		c, err := net.Dial("unix", sock)
+		if err != nil {
+			return false
+		}
+		return c.Close() == nil
+	})
+}
+
+func (r *durableRedis) kill(t *testing.T) {
+	t.Helper()
+	_ = r.cmd.Process.Kill()
+	_ = r.cmd.Wait()
+}
+
+func (r *durableRedis) open(t *testing.T) store.Client {
+	t.Helper()
+	s, err := store.Open(t.Context(), store.Options{Redis: config.Redis{URL: "unix://" + filepath.Join(r.dir, "redis.sock")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	waitFor(t, func() bool { return s.Client().Ping(t.Context()).Err() == nil })
+	return s.Client()
 }

@@ -83,6 +83,9 @@ func newFence(cfg *config.Config, named []string) *fence {
 		f.Read = append(f.Read, placesOf(file)...)
 	}
 	f.Read = append(f.Read, need.Trees...)
+	for i := range cfg.Bayes.Folders {
+		f.Read = append(f.Read, realPath(cfg.Bayes.Folders[i].Path))
+	}
 	if dir, err := filepath.Abs(cfg.RulesDir); err == nil && cfg.RulesDir != "" {
 		f.Read = append(f.Read, placesOf(dir)...) // it may be replaced as a whole, by a rename or by another link
 	}

@@ -7,16 +7,8 @@ type Bayes struct {
 	PersonLimit   int           `toml:"person_limit"`   // mails of a class by which one person teaches everybody in a month; default 10
 	CampaignLimit int           `toml:"campaign_limit"` // near copies that are counted in a month; 0: no limit; default 20
 	Vocabulary    int           `toml:"vocabulary"`     // tokens kept in memory; 0: no limit; default 500000
-	Auto          bool          `toml:"auto"`           // learn from the other checks where they agree; default true
-	Drop          BayesDrop     `toml:"drop"`
 	Folders       []BayesFolder `toml:"folder"`
 	Drift         BayesDrift    `toml:"drift"`
-}
-
-// BayesDrop is [bayes.drop]: addresses to which one's own people forward mail as an attachment, to be learned.
-type BayesDrop struct {
-	Spam string `toml:"spam"` // default: none
-	Ham  string `toml:"ham"`
 }
 
 // BayesFolder is [[bayes.folder]]: a Maildir of which every mail is learned.
@@ -39,7 +31,7 @@ type BayesDrift struct {
 
 func defaultBayes() Bayes {
 	return Bayes{
-		PersonLimit: 10, CampaignLimit: 20, Vocabulary: 500_000, Auto: true,
+		PersonLimit: 10, CampaignLimit: 20, Vocabulary: 500_000,
 		Drift: BayesDrift{Enabled: true, Window: Duration(24 * time.Hour), Min: 10, Persons: 3, Released: 0.05, Reported: 0.01},
 	}
 }

@@ -2,7 +2,6 @@ package config
 
 import (
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +26,6 @@ func (v *validator) bayes() {
 	if b.Vocabulary != 0 && b.Vocabulary < minVocabulary {
 		v.fail("bayes.vocabulary", "must be 0 (no limit) or at least %d, not %d", minVocabulary, b.Vocabulary)
 	}
-	v.bayesDrop(&b.Drop)
 	for i := range b.Folders {
 		v.bayesFolder(i, &b.Folders[i])
 	}
@@ -48,35 +46,7 @@ func (v *validator) bayes() {
 	}
 }
 
-// bayesDrop checks the addresses and writes them as Address.Key does.
-func (v *validator) bayesDrop(d *BayesDrop) {
-	for _, k := range []struct {
-		path string
-		s    *string
-	}{{"bayes.drop.spam", &d.Spam}, {"bayes.drop.ham", &d.Ham}} {
-		if *k.s == "" {
-			continue
-		}
-		a, err := mail.ParseAddress(*k.s, false)
-		if err != nil {
-			v.fail(k.path, "%q: %v", *k.s, err)
-			continue
-		}
-		if !slices.ContainsFunc(v.cfg.Domains, func(o Domain) bool {
-			return slices.ContainsFunc(o.Names, func(n string) bool { return strings.EqualFold(n, a.Domain) })
-		}) {
-			v.fail(k.path, "%s is in no domain of ours, so no mail for it comes here", *k.s)
-		}
-		*k.s = a.Key()
-	}
-	if d.Spam != "" && d.Spam == d.Ham {
-		v.fail("bayes.drop.ham", "is the same address as bayes.drop.spam")
-	}
-	if (d.Spam != "" || d.Ham != "") && len(v.cfg.SMTP.MyNetworks) == 0 {
-		v.warn("bayes.drop", "only clients in smtp.mynetworks may use these addresses, and there are none")
-	}
-}
-
+// bayesFolder checks a folder and fills in what it leaves out.
 func (v *validator) bayesFolder(i int, f *BayesFolder) {
 	path := at("bayes.folder", i)
 	switch {

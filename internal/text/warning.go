@@ -35,6 +35,8 @@ var warningTexts = []Entry{
 		"warning.bayes.do", "学習フィルター（BAYES_SPAM、BAYES_HAM）の重みを、すべてのサーバーで半分にしました。隔離されたメールを sekimori quarantine list で確認し、誤って学習した内容があれば sekimori unlearn で取り消してください。食い違いの割合が限度の半分を下回ると、自動的に元に戻ります。すぐに戻すには：sekimori bayes drift --clear",
 		"BAYES_SPAM and BAYES_HAM weigh half on all hosts. Look at what is held (sekimori quarantine list) and take away what was learned wrongly (sekimori unlearn). The weight comes back by itself when the rate has fallen below half of the limit, or at once with: sekimori bayes drift --clear",
 	},
+	{"warning.learning.is", "学習フォルダー {about} を読み込めません", "The folder {about} is not learned from"},
+	{"warning.learning.do", "判定には影響しません。フォルダーがあること、Sekimoriが読み取れることをご確認ください。自動的に読み直します。", "Mail is judged as before. See whether the folder is there and Sekimori may read it; it is tried again by itself."},
 	{"warning.dns.is", "DNSサーバー {about} が応答しません", "The DNS server {about} does not answer"},
 	{
 		"warning.dns.do", "ほかのDNSサーバーがあれば、そちらに問い合わせています。どのサーバーも応答しない間、DNSを使う検査は「確認できず」となり、判定には使いません（[degraded] の設定によります）。",
