@@ -99,6 +99,9 @@ func printMove(a *app, m *replay.Move) {
 	fmt.Fprintf(a.out, "%s  %s  %s -> %s%s\n", m.Time.Local().Format(historyTime), m.ID, m.From, m.To, mark)
 	fmt.Fprintf(a.out, "    from %s to %s: %s\n", text.Clean(cmp.Or(m.Sender, "<>"), 80), text.Clean(m.Rcpt, 80), text.Clean(m.Subject, 80))
 	fmt.Fprintf(a.out, "    was %s, is %s; because of %s\n", m.Was.Words(), m.Is.Words(), strings.Join(m.Changed, ", "))
+	if len(m.Blind) > 0 {
+		fmt.Fprintf(a.out, "    whatever is said by %s, whose text was not kept\n", strings.Join(m.Blind, ", "))
+	}
 }
 
 // rules counts what the rules do.

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -141,17 +143,20 @@ func run(t testing.TB, dir string, o Options) *Result {
 // mails, SEKIMORI_REPLAY_MAILS=DIR mails of one's own (*.eml) to make them of.
 func TestExact(t *testing.T) {
 	mails := 10_000
-	if testing.Short() {
-		mails = 1000
+	if testing.Short() || raced {
+		mails = 2000
 	}
 	if n, err := strconv.Atoi(os.Getenv("SEKIMORI_REPLAY")); err == nil {
 		mails = n
 	}
 	p := load(t, library(t))
 	dir := newCorpus(t, 1).keep(t, p, mails)
+	heap := &peak{}
 	start := time.Now()
-	res := run(t, dir, Options{New: p, Now: p, Limit: 10})
-	t.Logf("%d mails for %d recipients in %v with %d rules", res.Mails, res.Recipients, time.Since(start).Round(time.Millisecond), len(p.Rules()))
+	res := run(t, dir, Options{New: p, Now: p, Limit: 10, Progress: heap.look})
+	took := time.Since(start)
+	t.Logf("%d mails for %d recipients in %v (%.0f a second) with %d rules; the heap had %d MiB at the most, %d MiB before",
+		res.Mails, res.Recipients, took.Round(time.Millisecond), float64(res.Mails)/took.Seconds(), len(p.Rules()), heap.most.Load()>>20, heap.first.Load()>>20)
 	for _, m := range res.Mismatches {
 		t.Errorf("%s for %s:\nwas %s\nis  %s", m.ID, m.Rcpt, m.Was, m.Is)
 	}
@@ -163,6 +168,20 @@ func TestExact(t *testing.T) {
 		if strings.HasPrefix(r.ID, "T_") && (r.Hits+r.Observed+r.Decides == 0 || r.Unknown == 0 && r.ID != "T_STRIP" && r.ID != "T_LOOKS" && r.ID != "T_TEXT_RCPT" && r.ID != "T_LINKS" && r.ID != "T_HEADER") {
 			t.Errorf("the corpus does not try %s: %+v", r.ID, r)
 		}
+	}
+}
+
+// peak is how much heap was in use.
+type peak struct{ first, most atomic.Uint64 }
+
+func (p *peak) look(mails int, _ time.Time) {
+	if mails%(20*batchMails) != 0 && p.first.Load() != 0 {
+		return
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	p.first.CompareAndSwap(0, m.HeapInuse)
+	for was := p.most.Load(); m.HeapInuse > was && !p.most.CompareAndSwap(was, m.HeapInuse); was = p.most.Load() {
 	}
 }
 

@@ -63,6 +63,8 @@ type Move struct {
 	Known    bool      `json:"known"`
 	Changed  []string  `json:"changed"` // ids of rules and symbols because of which
 	Body     bool      `json:"on_body,omitempty"`
+	// Blind are rules that could not be judged; whatever they say the outcome is To. Is.Score is without them.
+	Blind []string `json:"not_judged,omitempty"`
 }
 
 // Reason is why something is done.

@@ -160,6 +160,7 @@ func (w *worker) before(c *rules.Case) (was []mail.Verdict, ok bool) {
 
 // settle counts a mail of which it is known what the new set says.
 func (w *worker) settle(r *history.Record, c *rules.Case, is []mail.Verdict, body bool) {
+	blind := slices.Clone(c.NotJudged)
 	was, ok := w.before(c)
 	if !ok {
 		w.t.notJudged(whyNow)
@@ -175,7 +176,7 @@ func (w *worker) settle(r *history.Record, c *rules.Case, is []mail.Verdict, bod
 	if w.o.Now != nil {
 		detail = w.o.Now.JudgeCase(c)
 	}
-	base := Move{Time: r.Time, ID: strings.Clone(r.ID), Sender: text(c, "from.address"), Subject: text(c, "message.subject"), Body: body}
+	base := Move{Time: r.Time, ID: strings.Clone(r.ID), Sender: text(c, "from.address"), Subject: text(c, "message.subject"), Body: body, Blind: blind}
 	base.Released = w.o.Released != nil && w.o.Released(r.ID)
 	knows := false
 	for i := range is {
@@ -190,6 +191,7 @@ func (w *worker) settle(r *history.Record, c *rules.Case, is []mail.Verdict, bod
 		} else {
 			m.Changed = deciding(&was[i], &is[i])
 		}
+		m.Changed = slices.DeleteFunc(m.Changed, func(id string) bool { return slices.Contains(blind, id) })
 		knows = knows || m.Known
 		w.t.move(&m)
 	}
