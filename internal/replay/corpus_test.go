@@ -244,7 +244,7 @@ func (c *corpus) keep(t testing.TB, p *rules.Policy, mails int) string {
 	t.Helper()
 	dir := t.TempDir()
 	now := c.start
-	w, err := history.Open(dir, history.Options{Now: func() time.Time { return now }, QueueBytes: 256 << 20, Queue: 1 << 16})
+	w, err := history.Open(dir, history.Options{Limits: history.Limits{KeepFacts: 1000 * 24 * time.Hour}, Now: func() time.Time { return now }, QueueBytes: 256 << 20, Queue: 1 << 16})
 	if err != nil {
 		t.Fatal(err)
 	}
