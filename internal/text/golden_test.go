@@ -3,7 +3,9 @@ package text
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -137,6 +139,10 @@ func TestTextsPage(t *testing.T) {
 			fmt.Fprintf(&b, "\n## %s\n\n| key | 日本語 | English |\n|---|---|---|\n", s)
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", e.Key, cell.Replace(e.Ja), cell.Replace(e.En))
+	}
+	b.WriteString("\n## What trace says\n\n`%s`, `%d` and `%.1f` stand for values, in the same order in both languages.\n\n| key | 日本語 | English |\n|---|---|---|\n")
+	for _, key := range slices.Sorted(maps.Keys(traceWords)) {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", key, cell.Replace(traceWords[key][Ja]), cell.Replace(traceWords[key][En]))
 	}
 	holdGolden(t, "TEXTS.md", b.String())
 }
