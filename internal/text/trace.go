@@ -12,7 +12,7 @@ var traceWords = map[string]map[Lang]string{
 	"client":    {En: "sent by %s", Ja: "送信元: %s"},
 	"mail":      {En: "%s received: %s", Ja: "%s 受信: %s"},
 	"decided":   {En: "%s: %s (%.1f points%s)", Ja: "%s: %s（%.1f 点%s）"},
-	"rule":      {En: ", rule %s", Ja: "、規則 %s"},
+	"rule":      {En: ", rule %s", Ja: "、ルール %s"},
 	"finding":   {En: "%s %+.1f", Ja: "%s %+.1f"},
 	"blind":     {En: "not looked at: %s", Ja: "調べられなかった項目: %s"},
 	"rcpt":      {En: "%s recipient %s was answered: %s", Ja: "%s 宛先 %s への応答: %s"},
@@ -82,10 +82,10 @@ var traceWords = map[string]map[Lang]string{
 		En: "The mail from %[1]s to %[2]s of %[3]s was held; its time has run out and it is gone.", Ja: "%[3]s の %[1]s から %[2]s 宛てのメールは、隔離の保存期間が過ぎたため削除されました。",
 	},
 	"said.discarded": {
-		En: "The mail from %[1]s to %[2]s of %[3]s was discarded by a rule.", Ja: "%[3]s の %[1]s から %[2]s 宛てのメールは、規則により破棄しました。",
+		En: "The mail from %[1]s to %[2]s of %[3]s was discarded by a rule.", Ja: "%[3]s の %[1]s から %[2]s 宛てのメールは、管理者の設定したルールにより破棄しました。",
 	},
 	"said.redirected": {
-		En: "The mail from %[1]s to %[2]s of %[3]s was sent to another recipient by a rule.", Ja: "%[3]s の %[1]s から %[2]s 宛てのメールは、規則により別の宛先へ送りました。",
+		En: "The mail from %[1]s to %[2]s of %[3]s was sent to another recipient by a rule.", Ja: "%[3]s の %[1]s から %[2]s 宛てのメールは、管理者の設定したルールにより別の宛先へ送りました。",
 	},
 	"said.bounced": {
 		En: "The mail from %[1]s to %[2]s of %[3]s could not be delivered, and the sender was told.", Ja: "%[3]s の %[1]s から %[2]s 宛てのメールは配送できず、差出人に通知しました。",
