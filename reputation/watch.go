@@ -98,18 +98,6 @@ func NewBayesWatch(client store.Client, limits func() DriftLimits, now func() ti
 // State is what was known at the last Look.
 func (w *BayesWatch) State() DriftState { return *w.state.Load() }
 
-// Zones are the ranges in which z is counted, from below.
-var Zones = []string{"<=-6", "-6..-2", "-2..0", "0..2", "2..4", "4..6", "6..8", ">=8"}
-
-func zoneOf(z float64) string {
-	for i, end := range []float64{-6, -2, 0, 2, 4, 6, 8} {
-		if z <= end && (z < end || i == 0) {
-			return Zones[i]
-		}
-	}
-	return Zones[len(Zones)-1]
-}
-
 // Outcome counts what a run of the check said, by zones of z.
 func (w *BayesWatch) Outcome(o mail.Outcome) {
 	if o.Check != "bayes" {
@@ -339,34 +327,6 @@ func (w *BayesWatch) Clear(ctx context.Context) error {
 	}
 	w.state.Store(&DriftState{})
 	return nil
-}
-
-// ZoneDay is how many mails of a day (UTC) fell into which zone.
-type ZoneDay struct {
-	Day   string         `json:"day"` // 20261120
-	Zones map[string]int `json:"zones"`
-}
-
-// ReadZones returns the last days, today first.
-func (w *BayesWatch) ReadZones(ctx context.Context, days int) ([]ZoneDay, error) {
-	pipe := w.client.Pipeline()
-	var answers []*store.MapStringCmd
-	days = min(max(days, 1), ZoneDays)
-	for i := range days {
-		answers = append(answers, pipe.HGetAll(ctx, zonesKey(w.now().AddDate(0, 0, -i))))
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, err
-	}
-	var list []ZoneDay
-	for i, a := range answers {
-		d := ZoneDay{tallyDay(w.now().AddDate(0, 0, -i)), map[string]int{}}
-		for zone, n := range a.Val() {
-			d.Zones[zone] = parseCount(n)
-		}
-		list = append(list, d)
-	}
-	return list, nil
 }
 
 // Run looks until ctx ends, and tells told of every state that it finds; the first one and then those that differ.
