@@ -165,7 +165,7 @@ func TestExact(t *testing.T) {
 	}
 	// The corpus is worth something: nearly every rule of ours decides or hits, and rules are unknown, too.
 	for _, r := range res.Rules {
-		if strings.HasPrefix(r.ID, "T_") && (r.Hits+r.Observed+r.Decides == 0 || r.Unknown == 0 && r.ID != "T_STRIP" && r.ID != "T_LOOKS" && r.ID != "T_TEXT_RCPT" && r.ID != "T_LINKS" && r.ID != "T_HEADER") {
+		if mails >= 10_000 && strings.HasPrefix(r.ID, "T_") && (r.Hits+r.Observed+r.Decides == 0 || r.Unknown == 0 && r.ID != "T_STRIP" && r.ID != "T_LOOKS" && r.ID != "T_TEXT_RCPT" && r.ID != "T_LINKS" && r.ID != "T_HEADER") {
 			t.Errorf("the corpus does not try %s: %+v", r.ID, r)
 		}
 	}
