@@ -46,6 +46,9 @@ func fatesOf(s *history.Story) (list []string, state map[string]string) {
 			case history.KindHeld:
 				put(r.Addr, "held")
 			case history.KindEnded:
+				if e.Action == "released" && state[r.Addr] == "delivered" {
+					continue // it left so fast that its delivery was written down first
+				}
 				put(r.Addr, map[string]string{"released": "queued"}[e.Action]+map[string]string{"deleted": "deleted", "expired": "expired"}[e.Action])
 			case history.KindFailed:
 				put(r.Addr, map[string]string{"bounced": "bounced", "moved": "held"}[e.Action])
