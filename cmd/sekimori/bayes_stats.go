@@ -14,6 +14,7 @@ type bayesCmd struct {
 	Import bayesImportCmd `cmd:"" help:"Add what a file of bayes export holds."`
 	Reset  bayesResetCmd  `cmd:"" help:"Forget what was learned."`
 	Drift  bayesDriftCmd  `cmd:"" help:"Say how often people contradict the check, and give it its whole weight back."`
+	Eval   bayesEvalCmd   `cmd:"" help:"Measure on your own mail how well the check would do."`
 }
 
 type bayesStatsCmd struct {

@@ -127,6 +127,7 @@ type learnReader struct {
 	files  int
 	octets int64 // of the files that were read
 	errs   []error
+	each   func(msg []byte) // is given each message before its sample is; may be nil
 }
 
 var errEnough = errors.New("no more wanted")
@@ -173,6 +174,9 @@ func (r *learnReader) file(path string, yield func(reputation.Sample) bool) erro
 		if len(msg) > maxLearn {
 			r.errs = append(r.errs, fmt.Errorf("%s: a message of %d octets is passed over", path, len(msg)))
 			continue
+		}
+		if r.each != nil {
+			r.each(msg)
 		}
 		m := mime.Parse(withCRLF(msg))
 		s := r.sample

@@ -37,6 +37,7 @@ var may = map[string][]string{
 	"reputation":                {"internal/store"},
 	"filters":                   {"internal/dns", "internal/config", "internal/mime", "reputation", "filters/bayes"},
 	"filters/bayes":             {"internal/mime"},
+	"filters/bayes/measure":     {"reputation"},
 	"rules":                     {},
 	"quarantine":                {"internal/store", "internal/spool", "internal/mime", "internal/config"},
 	"quarantine/acts":           {"quarantine", "reputation", "filters/bayes", "internal/mime", "internal/audit", "internal/store"},

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestBayesEval measures on mails whose class their words tell: an mbox of ham, files of spam.
+func TestBayesEval(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, content string) {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mail := func(i int, word string) string {
+		return fmt.Sprintf("From: a@%s%d.test\r\nSubject: %s\r\nMessage-ID: <%d@%s.test>\r\n\r\n%s number %d and %s%d\r\n", word, i%7, word, i, word, word, i, word, i%5)
+	}
+	var mbox, manifest strings.Builder
+	for i := range 60 {
+		mbox.WriteString("From x Fri Nov 20 14:32:00 2026\n" + strings.ReplaceAll(mail(i, "minutes"), "\r\n", "\n") + "\n")
+		write(fmt.Sprintf("spam/%d", i), mail(i, "pills"))
+		write(fmt.Sprintf("flat/h%d", i), mail(i, "minutes"))
+		write(fmt.Sprintf("flat/s%d", i), mail(i, "pills"))
+		fmt.Fprintf(&manifest, "h%d ham %d %d\ns%d spam %d %d\n", i, i, 100-i, i, i, 200-i)
+	}
+	write("spam/again", mail(1, "pills"))
+	write("ham/all.mbox", mbox.String())
+	write("manifest", manifest.String())
+	command := func(args ...string) (int, string, string) {
+		var out, errs strings.Builder
+		code := run(t.Context(), append([]string{"bayes", "eval"}, args...), strings.NewReader(""), &out, &errs)
+		return code, out.String(), errs.String()
+	}
+	eval := func(args ...string) []evalRow {
+		t.Helper()
+		code, out, errs := command(append([]string{"--json"}, args...)...)
+		if code != 0 {
+			t.Fatal(errs)
+		}
+		var rows []evalRow
+		if err := json.Unmarshal([]byte(out), &rows); err != nil {
+			t.Fatal(err)
+		}
+		return rows
+	}
+	picture := filepath.Join(dir, "p.svg")
+	rows := eval(dir, "--folds", "4", "--svg", picture, "--peers", "bogofilter")
+	if r := rows[0]; r.Split != "4 folds" || r.Ham != 60 || r.Spam != 60 || r.ROCA != 0 || len(rows) != 2 || rows[1].Filter != "bogofilter" {
+		t.Errorf("%+v", rows)
+	}
+	if b, err := os.ReadFile(picture); err != nil || !strings.Contains(string(b), "</svg>") {
+		t.Error("no picture", err)
+	}
+	rows = eval(filepath.Join(dir, "flat"), "--manifest", filepath.Join(dir, "manifest"), "--train", "80", "--auto")
+	if len(rows) != 4 || rows[0].Split != "random" || rows[2].Split != "time" || rows[2].Ham+rows[2].Spam != 40 || rows[1].Filter == rows[0].Filter {
+		t.Errorf("%+v", rows)
+	}
+	if code, _, errs := command(dir, "--peers", "nobody"); code != 2 || !strings.Contains(errs, "bogofilter") {
+		t.Error(code, errs)
+	}
+	if code, _, errs := command(filepath.Join(dir, "flat")); code != 1 || !strings.Contains(errs, "0 ham") {
+		t.Error(code, errs)
+	}
+}
