@@ -140,6 +140,7 @@ func (c bayesEvalCmd) peer(a *app, p measure.Peer, temp string, part *evalPart) 
 	}
 	out, err := p.Run(a.ctx, temp, files(part.train), files(part.test))
 	row := evalRow{Filter: p.Name, Split: part.name, Result: measure.Evaluate(out, p.Threshold)}
+	row.UnsureHam, row.UnsureSpam = 0, 0 // our zones say nothing about the scores of others
 	if errors.Is(err, measure.ErrMissing) {
 		row.Error = "not installed"
 	} else if err != nil {
