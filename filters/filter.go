@@ -52,5 +52,5 @@ type Env struct {
 
 // Specs returns all checks in the order in which they are listed everywhere.
 func Specs() []Spec {
-	return []Spec{rdnsSpec, dnsblSpec, geoipSpec, ratelimitSpec, spfSpec, dkimSpec, dmarcSpec, bayesSpec, allowSpec, greylistSpec, historySpec}
+	return []Spec{rdnsSpec, dnsblSpec, geoipSpec, ratelimitSpec, spfSpec, dkimSpec, dmarcSpec, bayesSpec, allowSpec, greylistSpec, historySpec, gatewaySpec}
 }

@@ -55,6 +55,7 @@ type scenarioFacts struct {
 	TLS     bool     `toml:"tls"`
 	Trusted bool     `toml:"trusted"`
 	Early   bool     `toml:"early"`
+	Relay   bool     `toml:"relay"` // a trusted relay brings it
 	Checks  []string `toml:"checks"` // those that run; default: only the file's own
 	Repeat  int      `toml:"repeat"` // run all of it so many times; the last counts
 	Every   string   `toml:"every"`  // how much time passes between these runs
@@ -245,6 +246,9 @@ func (sc *scenario) session(t *testing.T) *mail.Session {
 	s := &mail.Session{
 		ID: "scenario", Client: client, Helo: sc.facts.Helo, Esmtp: sc.facts.Esmtp,
 		Trusted: sc.facts.Trusted, Early: sc.facts.Early, Start: sc.now,
+	}
+	if sc.facts.Relay {
+		s.Relay = netip.MustParseAddr("192.0.2.250")
 	}
 	if sc.facts.TLS {
 		s.TLS = tlsState()

@@ -278,6 +278,8 @@ func whose(e *history.Event, s *mail.Session, outcomes []mail.Outcome) {
 					e.Host = v
 				case "geoip.country":
 					e.Country = v
+				case "gateway.verdict":
+					e.Gateway = v
 				}
 			case int:
 				if f.Name == "geoip.asn" {

@@ -14,6 +14,7 @@ type rulesCmd struct {
 	Show     rulesShowCmd     `cmd:"" help:"Show a set of rules, one of its files, or write its files into a directory."`
 	Diff     rulesDiffCmd     `cmd:"" help:"Compare two sets of rules, rule by rule."`
 	Test     rulesTestCmd     `cmd:"" help:"Run the tests in the rule files and judge the mails in the folder tests; say which rules no test touches."`
+	Compare  rulesCompareCmd  `cmd:"" help:"Compare with what an older gateway in front says, and say whether it can go."`
 	Retreat  rulesRetreatCmd  `cmd:"" help:"List or clear the rules that have stepped back because people released what they held."`
 	Rollback rulesRollbackCmd `cmd:"" help:"Write the files of an earlier set back into rules_dir."`
 	Check    rulesCheckCmd    `cmd:"" help:"Read the rule files, run the tests in them, and print every error at once."`

@@ -45,7 +45,7 @@ func TestExamples(t *testing.T) {
 		t.Fatal("the examples are gone")
 	}
 	for _, f := range files {
-		o := Options{SkipFiles: true, Checks: []string{"rdns", "dnsbl", "geoip", "ratelimit", "spf", "dkim", "dmarc", "bayes", "allow", "greylist", "history"}}
+		o := Options{SkipFiles: true, Checks: []string{"rdns", "dnsbl", "geoip", "ratelimit", "spf", "dkim", "dmarc", "bayes", "allow", "greylist", "history", "gateway"}}
 		c, err := LoadWith(f, o)
 		if err != nil {
 			t.Error(err)

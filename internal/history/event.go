@@ -57,6 +57,7 @@ type Event struct {
 	Reply     string    `json:"reply,omitempty"`
 	Findings  []Finding `json:"find,omitempty"`
 	NotLooked []string  `json:"blind,omitempty"` // what was not looked at, and why
+	Gateway   string    `json:"gw,omitempty"`    // what an older gateway in front says: the fact gateway.verdict
 	Rules     string    `json:"rules,omitempty"` // version of the set of rules
 	Backend   string    `json:"be,omitempty"`
 	By        string    `json:"by,omitempty"`

@@ -76,6 +76,8 @@ var placeholderTexts = []Entry{
 	{"placeholder.count", "〈数〉", "<number>"},
 	{"placeholder.country", "〈国・地域〉", "<country>"},
 	{"placeholder.delay", "〈待ち時間〉", "<delay>"},
+	{"placeholder.header", "〈ヘッダー名〉", "<header field>"},
+	{"placeholder.value", "〈値〉", "<value>"},
 	{"placeholder.domain", "〈ドメイン〉", "<domain>"},
 	{"placeholder.domains", "〈ドメインの一覧〉", "<domains>"},
 	{"placeholder.helo", "〈名乗った名前〉", "<HELO>"},

@@ -44,6 +44,7 @@ func All() []Entry {
 		allowTexts,
 		historyTexts,
 		greylistTexts,
+		gatewayTexts,
 		siteTexts,
 		reportTexts,
 		whyTexts,
