@@ -55,7 +55,7 @@ type scenarioFacts struct {
 	TLS     bool     `toml:"tls"`
 	Trusted bool     `toml:"trusted"`
 	Early   bool     `toml:"early"`
-	Relay   bool     `toml:"relay"` // a trusted relay brings it
+	Relay   bool     `toml:"relay"`  // a trusted relay brings it
 	Checks  []string `toml:"checks"` // those that run; default: only the file's own
 	Repeat  int      `toml:"repeat"` // run all of it so many times; the last counts
 	Every   string   `toml:"every"`  // how much time passes between these runs
