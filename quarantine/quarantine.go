@@ -50,6 +50,11 @@ type Held struct {
 	// Refused says that the sender was told so: nobody was promised this mail. It is a copy for the recipients to look at; it is not
 	// in the ledger, and it expires in time whoever was told of it.
 	Refused bool `json:",omitempty"`
+
+	// What a refusal for want of room would hit as well, so that the quota of a domain gives way up to twice its size: Shared says that
+	// the same mail is delivered to somebody, Others are the domains of other recipients for whom it is held by itself.
+	Shared bool     `json:"-"`
+	Others []string `json:"-"`
 }
 
 // Errors of this package, for errors.Is.

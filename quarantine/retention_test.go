@@ -185,6 +185,28 @@ func TestDomainQuota(t *testing.T) {
 	if err := letter("o1", "b@other.example", big(15000, 3)); err != nil {
 		t.Error(err)
 	}
+	// A full domain puts a mail off for nobody else, up to twice its quota.
+	beside := func(id string, change func(*Held)) error {
+		h := sample(id, big(15000, uint64(len(id))+40))
+		h.Rcpts = []mail.Address{addr("c@small.example")}
+		change(&h)
+		return g.Hold(t.Context(), h)
+	}
+	if err := beside("b1", func(h *Held) { h.Others = []string{"SMALL.example"} }); !errors.Is(err, ErrFull) {
+		t.Errorf("held for nobody but the full domain: %v", err)
+	}
+	if err := beside("b22", func(h *Held) { h.Rcpts = append(h.Rcpts, addr("d@other.example")) }); err != nil {
+		t.Errorf("beside a recipient whose domain has room: %v", err)
+	}
+	for _, change := range []func(*Held){
+		func(h *Held) { h.Shared = true },
+		func(h *Held) { h.Others = []string{"other.example"} },
+		func(h *Held) { h.Rcpts = append(h.Rcpts, addr("d@other.example")) },
+	} {
+		if err := beside("b333", change); !errors.Is(err, ErrFull) {
+			t.Errorf("over twice the quota: %v", err)
+		}
+	}
 	// The repair counts the same.
 	before, _ := g.Used(t.Context(), []string{"small.example", "other.example"})
 	g.store.Client().Del(t.Context(), usedByKey)

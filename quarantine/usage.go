@@ -57,6 +57,9 @@ type usage struct {
 
 func (q *Store) usage(ctx context.Context, h *Held, p *packed) (usage, error) {
 	fields := h.usages()
+	for _, d := range h.Others {
+		fields = append(fields, domainUsage(d))
+	}
 	pipe := q.o.Store.Client().Pipeline()
 	used, mails, there := pipe.Get(ctx, usedKey), pipe.ZCard(ctx, timeIndex), pipe.Exists(ctx, bodyKey(p.hash))
 	by := pipe.HMGet(ctx, usedByKey, fields...)
@@ -130,17 +133,40 @@ func (q *Store) room(ctx context.Context, h *Held, p *packed) error {
 	if u.used+u.need <= quota-quota/reserve {
 		q.o.Warn("quarantine.reserve", "")
 	}
+	return q.domainRoom(&u, h)
+}
+
+// domainRoom refuses what goes over the quota of a domain. Where the same mail is delivered to somebody, or held for a domain that has
+// room, a refusal would put it off for them, too: then the full domain takes it in, up to twice its quota.
+func (q *Store) domainRoom(u *usage, h *Held) error {
+	over := func(d string) (most int64, is bool) {
+		most, limited := q.o.DomainQuota[d]
+		return most, limited && u.by[domainUsage(d)]+u.need > most
+	}
+	spare := h.Shared
+	for _, d := range h.Others {
+		_, full := over(strings.ToLower(d))
+		spare = spare || !full
+	}
+	for _, a := range h.Rcpts {
+		_, full := over(strings.ToLower(a.Domain))
+		spare = spare || !full
+	}
 	for _, a := range h.Rcpts {
 		d := strings.ToLower(a.Domain)
-		most, limited := q.o.DomainQuota[d]
-		if !limited {
+		most, full := over(d)
+		switch {
+		case !full:
+			if most > 0 {
+				q.o.Warn("quarantine.full."+d, "")
+			}
+			continue
+		case spare && u.by[domainUsage(d)]+u.need <= 2*most:
+			q.o.Warn("quarantine.full."+d, fmt.Sprintf("The quarantine's quota of %d octets for %s is reached. Mail that others get as well is still held, up to twice as much.", most, d))
 			continue
 		}
-		if u.by[domainUsage(d)]+u.need > most {
-			q.o.Warn("quarantine.full."+d, fmt.Sprintf("The quarantine's quota of %d octets for %s is reached.", most, d))
-			return fmt.Errorf("%w: the quota of %d octets for %s is reached", ErrFull, most, d)
-		}
-		q.o.Warn("quarantine.full."+d, "")
+		q.o.Warn("quarantine.full."+d, fmt.Sprintf("The quarantine's quota of %d octets for %s is reached.", most, d))
+		return fmt.Errorf("%w: the quota of %d octets for %s is reached", ErrFull, most, d)
 	}
 	return nil
 }

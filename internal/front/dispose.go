@@ -176,6 +176,7 @@ func (d *disposal) hold(ctx context.Context, b *batch) error {
 		EightBit: d.eight, UTF8: tx.params.UTF8, Trace: b.trace, Body: body,
 		Owners: tx.ownersOf(rcpts), Keep: keep, Refused: d.refusing,
 	}
+	h.Shared, h.Others = d.beside(b)
 	h.show(tx.message, &v, d.origin)
 	h.Proof = mail.ProofOf(tx.judging.Transaction())
 	err := d.s.opts.Keeper.Hold(ctx, h)

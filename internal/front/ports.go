@@ -173,6 +173,9 @@ type Held struct {
 
 	Keep    time.Duration // for how long; 0: as configured
 	Refused bool          // the sender was told 5xx: a copy that nobody was promised
+
+	Shared bool     // the same mail is delivered to somebody
+	Others []string // domains of other recipients for whom it is held by itself
 }
 
 // Keeper is the quarantine.

@@ -85,8 +85,8 @@ var warningTexts = []Entry{
 	},
 	{"warning.quarantine.domain.is", "{about} の隔離の容量に達しました", "The quarantine's quota of {about} is reached"},
 	{
-		"warning.quarantine.domain.do", "このドメイン宛ての隔離すべきメールは、送信元に再送を求めています。不要な隔離メールを削除するか、[[quarantine.keep]] の quota を増やしてください。",
-		"Senders of mail to be held for this domain are asked to come again. Delete held mail that is not needed, or raise the quota in [[quarantine.keep]].",
+		"warning.quarantine.domain.do", "このドメイン宛てだけの隔離すべきメールは、送信元に再送を求めています。ほかの宛先にも届くメールは、quota の2倍になるまで引き続き隔離します。不要な隔離メールを削除するか、[[quarantine.keep]] の quota を増やしてください。",
+		"Senders of mail to be held for this domain alone are asked to come again; what others get as well is still held, up to twice the quota. Delete held mail that is not needed, or raise the quota in [[quarantine.keep]].",
 	},
 	{"warning.quarantine.key.is", "暗号化された隔離メールを読むための鍵がありません", "Held mail cannot be read: its key is missing"},
 	{
