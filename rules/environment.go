@@ -26,6 +26,7 @@ type environment struct {
 	reachable func(mail.Address) error // nil: every address will do
 	domains   []string                 // ours; nil: every domain will do
 	today     string
+	soon      string // the last day that is near
 }
 
 // inListFunc cannot be written in a condition: it holds a space.

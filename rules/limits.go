@@ -15,8 +15,12 @@ func (x *decoder) dates(r *rule, t *table) {
 		x.errorf(t.get("until").val.off, "the rule ends (%s) before it begins (%s)", r.until, r.from)
 		return
 	}
-	if r.until != "" && r.until < x.env.today {
+	switch {
+	case r.until == "":
+	case r.until < x.env.today:
 		x.d.warnf(x.f, t.get("until").val.off, "%s has ended on %s and does nothing any more", nameOf(r), r.until)
+	case r.until <= x.env.soon:
+		x.d.warnf(x.f, t.get("until").val.off, "%s ends on %s", nameOf(r), r.until)
 	}
 }
 

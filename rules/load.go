@@ -98,7 +98,7 @@ func Load(o Options) (*Policy, error) {
 	if l.o.Now == nil {
 		l.o.Now = time.Now
 	}
-	l.env = &environment{vocab: l.vocab, reachable: l.o.Reachable, domains: l.o.Domains, today: l.o.Now().Format(time.DateOnly)}
+	l.env = &environment{vocab: l.vocab, reachable: l.o.Reachable, domains: l.o.Domains, today: l.o.Now().Format(time.DateOnly), soon: l.o.Now().AddDate(0, 0, soon).Format(time.DateOnly)}
 	l.p = &Policy{scores: map[string]float64{}, domains: map[string]*domainPolicy{}, vocab: l.vocab, mode: o.Mode, decode: o.DecodeHeader, onSuspend: o.OnSuspend, protected: append([]string{classMalware}, o.Protected...)}
 	if l.p.decode == nil {
 		l.p.decode = decodeHeader

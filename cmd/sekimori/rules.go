@@ -55,6 +55,14 @@ func (c rulesCheckCmd) Run(a *app) error {
 	failed := printTests(a.out, tests, c.Verbose)
 	where := dirName(cfg)
 	fmt.Fprintf(a.out, "%s: defaults %s, %d tests, %d failed\n", where, policy.Version(), len(tests), failed)
+	if c.Dir == "" {
+		a.tellRules(cfg)
+		live, err := inspectRunning(cfg)
+		if err != nil {
+			fmt.Fprintln(a.out, "warning: what the running server uses cannot be told:", err)
+		}
+		live.print(a.out)
+	}
 	if failed > 0 {
 		return found
 	}

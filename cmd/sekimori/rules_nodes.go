@@ -187,6 +187,7 @@ func (s *server) rulesGauges() {
 			}
 			return map[string]float64{e.Version: float64(e.Time.Unix())}
 		})
+	s.metrics.Gauge("sekimori_rules_suspended", "Rules that are out of force because they take too long.", s.suspendedRules)
 	s.metrics.Gauge("sekimori_rules_differ_seconds", "For how long hosts have had different rules in force; 0 while they agree.", func() float64 {
 		ms := s.agreement.differ.Load()
 		if ms == 0 {

@@ -332,6 +332,7 @@ func (s *server) watchStore(ctx context.Context) {
 			s.warn.set(cause, message)
 		}
 		_ = s.room() // for its warning
+		s.tellEnding(time.Now())
 	}
 }
 

@@ -127,6 +127,8 @@ func Warning(cause string) (kind, about string) {
 		return "rulewait", ""
 	case cause == "rules nodes":
 		return "rulenodes", ""
+	case cause == "rules ending":
+		return "ruleending", ""
 	case cause == "policy mode":
 		return "policymode", ""
 	case head == "retreat" && rest != "":

@@ -15,6 +15,12 @@ var warningRuleTexts = []Entry{
 		"The same mail may be judged differently by the host it comes to. Copy the rule files to all hosts; sekimori rules history says which one differs.",
 	},
 
+	{"warning.ruleending.is", "期限付きのルールが、まもなく終了するか、終了しました", "Rules with a last day end soon or have ended"},
+	{
+		"warning.ruleending.do",
+		"期限の翌日から、そのルールは適用されません。続けて使う場合は until の日付を先に延ばしてください。不要になったルールは、ファイルから削除してください。",
+		"From the day after it such a rule does nothing. To go on with it, set until to a later day; take out of the file what is not needed any more.",
+	},
 	{"warning.policymode.is", "ポリシーが、判定どおりに扱うモードになっていません", "The policy does not enforce what it decides"},
 	{
 		"warning.policymode.do",
