@@ -65,7 +65,7 @@ func (s *server) watchFolders(ctx context.Context) {
 	}
 }
 
-// learn teaches what is new. What cannot be read is tried again the next time.
+// learn teaches what is new. What cannot be read is tried again the next time, and keeps nothing else from being known.
 func (f *mailFolder) learn(ctx context.Context, l *reputation.Learner, hostname string) (reputation.Progress, error) {
 	class, _ := reputation.ParseClass(f.Class)
 	scope, _ := reputation.ParseScope(f.Scope)
@@ -88,15 +88,32 @@ func (f *mailFolder) learn(ctx context.Context, l *reputation.Learner, hostname 
 		}
 	}
 	f.known = there
-	p, err := l.LearnAll(ctx, reader.samples(paths), nil)
+	var read []string
+	var bad []error
+	p, err := l.LearnAll(ctx, func(yield func(reputation.Sample) bool) {
+		for i, path := range paths {
+			b, err := readLearned(path, false)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // it was moved meanwhile
+			}
+			if err != nil {
+				bad = append(bad, err)
+				continue
+			}
+			read = append(read, names[i])
+			if len(b) > 0 && !yield(reader.of(withoutFromLine(b))) {
+				return
+			}
+		}
+	}, nil)
 	if err != nil {
 		return p, err
 	}
-	if len(reader.errs) > 0 {
-		return p, reader.errs[0] // one that was moved meanwhile, or may not be read; the others are known when they come again
-	}
-	for _, name := range names {
+	for _, name := range read {
 		f.known[name] = true
 	}
-	return p, nil
+	if len(bad) > 1 {
+		return p, fmt.Errorf("%w, and %d others cannot be learned", bad[0], len(bad)-1)
+	}
+	return p, errors.Join(bad...)
 }

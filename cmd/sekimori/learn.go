@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 
 	"sekimori/filters/bayes"
 	"sekimori/internal/config"
@@ -160,7 +163,7 @@ func (r *learnReader) samples(paths []string) iter.Seq[reputation.Sample] {
 }
 
 func (r *learnReader) file(path string, yield func(reputation.Sample) bool) error {
-	b, err := os.ReadFile(path)
+	b, err := readLearned(path, !inMaildir(path))
 	if err != nil {
 		r.errs = append(r.errs, err)
 		return nil
@@ -170,7 +173,11 @@ func (r *learnReader) file(path string, yield func(reputation.Sample) bool) erro
 	}
 	r.files++
 	r.octets += int64(len(b))
-	for msg := range messages(b) {
+	list := messages(b)
+	if inMaildir(path) {
+		list = slices.Values([][]byte{withoutFromLine(b)})
+	}
+	for msg := range list {
 		if len(msg) > maxLearn {
 			r.errs = append(r.errs, fmt.Errorf("%s: a message of %d octets is passed over", path, len(msg)))
 			continue
@@ -178,20 +185,71 @@ func (r *learnReader) file(path string, yield func(reputation.Sample) bool) erro
 		if r.each != nil {
 			r.each(msg)
 		}
-		m := mime.Parse(withCRLF(msg))
-		s := r.sample
-		s.Tokens, s.Fingerprint = r.tokens.Tokens(m), bayes.Fingerprint(m)
-		if !yield(s) {
+		if !yield(r.of(msg)) {
 			return errEnough
 		}
 	}
 	return nil
 }
 
+// of makes the sample of a message.
+func (r *learnReader) of(msg []byte) reputation.Sample {
+	m := mime.Parse(withCRLF(msg))
+	s := r.sample
+	s.Tokens, s.Fingerprint = r.tokens.Tokens(m), bayes.Fingerprint(m)
+	return s
+}
+
+// readLearned reads a regular file, and follows no link to it. One that is larger than maxLearn is an error before it is read, except
+// an mbox where one may be.
+func readLearned(path string, mbox bool) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", path)
+	}
+	if info.Size() <= maxLearn {
+		return io.ReadAll(io.LimitReader(f, maxLearn+1))
+	}
+	var start [len(fromLine)]byte
+	if n, err := f.ReadAt(start[:], 0); !mbox || err != nil || string(start[:n]) != fromLine {
+		return nil, fmt.Errorf("%s: a message of %d octets is passed over", path, info.Size())
+	}
+	return io.ReadAll(f)
+}
+
+// inMaildir reports whether a file lies in a Maildir, where each is one message.
+func inMaildir(path string) bool {
+	dir := filepath.Dir(path)
+	if base := filepath.Base(dir); base != "cur" && base != "new" {
+		return false
+	}
+	info, err := os.Stat(filepath.Join(filepath.Dir(dir), "cur"))
+	return err == nil && info.IsDir()
+}
+
+// fromLine begins each message of an mbox file (RFC 4155).
+const fromLine = "From "
+
+// withoutFromLine leaves out a line that an mbox had before the message.
+func withoutFromLine(b []byte) []byte {
+	if bytes.HasPrefix(b, []byte(fromLine)) {
+		_, b, _ = bytes.Cut(b, []byte("\n"))
+	}
+	return b
+}
+
 // messages splits an mbox file (RFC 4155); any other file is one message.
 func messages(b []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		if !bytes.HasPrefix(b, []byte("From ")) {
+		if !bytes.HasPrefix(b, []byte(fromLine)) {
 			yield(b)
 			return
 		}
