@@ -97,8 +97,9 @@ func (p *Policy) Soften(v mail.Verdict, keep bool) mail.Verdict {
 	return v
 }
 
-// tagged takes a verdict down to a tag, malware to a hold.
+// tagged takes a verdict down to a tag, malware to a hold. Nothing is taken out of the mail.
 func tagged(v mail.Verdict) mail.Verdict {
+	v.Strip, v.Original = nil, 0
 	switch {
 	case v.Action <= mail.Tag && !v.Discard && v.Redirect.IsNull():
 		return v

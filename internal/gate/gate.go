@@ -308,12 +308,15 @@ func (g *Gate) degrade(v mail.Verdict, tx *mail.Transaction) mail.Verdict {
 			if want <= v.Action || (want == mail.Hold && tx.Stage < mail.Conclude) {
 				continue
 			}
-			v.Action, v.RuleID = want, "degraded."+need
-			v.Class = "unchecked"
+			w := v
+			w.Action, w.RuleID, w.Class = want, "degraded."+need, "unchecked"
 			if want == mail.Defer {
-				v.Reply = mail.Transient(451, 4, 3, "A check of this message is not available at the moment, please try again later")
+				w.Reply = mail.Transient(451, 4, 3, "A check of this message is not available at the moment, please try again later")
 			}
-			v = g.policy.Soften(v, tx.Session.KeepRefused)
+			// What the mode leaves of it must not take the place of what is as harsh already, or harsher: malware is held where others are tagged.
+			if w = g.policy.Soften(w, tx.Session.KeepRefused); w.Action > v.Action {
+				v = w
+			}
 		}
 	}
 	return v

@@ -212,3 +212,27 @@ func TestRefuse(t *testing.T) {
 		v.Close()
 	}
 }
+
+// TestDegradedWithinMode: what [degraded] makes of a verdict, and the mode of that, is never milder than the verdict was, nor does it
+// take the place of the rule that decided.
+func TestDegradedWithinMode(t *testing.T) {
+	specs := []filters.Spec{spec("one", mail.Conclude, func(context.Context, *mail.Transaction) (mail.Result, error) {
+		return mail.Result{}, errors.New("the server says no")
+	})}
+	for class, want := range map[string]mail.Action{"malware": mail.Hold, "spam": mail.Tag} {
+		rule := "[[rule]]\nid = \"FOUND\"\ndescribe = { ja = \"a\", en = \"b\" }\nwhen = 'not from.null or from.null'\nat = \"data\"\naction = \"hold\"\nclass = \"" + class + "\"\n"
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "a.toml"), []byte(rule), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		g := newGate(t, map[string]mail.Action{"dns": mail.Defer}, specs...)
+		policy, err := rules.Load(rules.Options{Dir: dir, Facts: allFacts(specs), Symbols: allSymbols(specs), States: allNames(specs), Mode: "tag"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.policy = policy
+		if _, end := judgeOne(t, g); end[0].Action != want || end[0].RuleID != "FOUND" || end[0].Class != class {
+			t.Errorf("%s: %v by %s of class %s", class, end[0].Action, end[0].RuleID, end[0].Class)
+		}
+	}
+}
