@@ -115,17 +115,12 @@ func (g *gateway) Check(_ context.Context, tx *mail.Transaction) (mail.Result, e
 	best, score, header, value := -1, 0.0, "", ""
 	for i := range g.readers {
 		r := &g.readers[i]
-		k := slices.IndexFunc(tx.Message.Header, func(f mail.Field) bool { return strings.EqualFold(f.Name, r.name) })
-		if k < 0 {
-			continue
+		got := r.harshest(tx.Message.Header)
+		if got.word > best {
+			best, header, value = got.word, r.name, got.value
 		}
-		v := strings.TrimSpace(tx.Message.Header[k].Value)
-		word, s, scored := r.read(v)
-		if word > best {
-			best, header, value = word, r.name, v
-		}
-		if scored && score == 0 {
-			score = s
+		if got.scored && score == 0 {
+			score = got.score
 		}
 	}
 	verdict := ""
@@ -141,6 +136,43 @@ func (g *gateway) Check(_ context.Context, tx *mail.Transaction) (mail.Result, e
 		}}}
 	}
 	return res, nil
+}
+
+// gatewayFields is how many fields of one name are read, half of them from the top and half from the bottom.
+const gatewayFields = 16
+
+// gatewayReading is what was read: a word of gatewayWords by its number, -1 without a field, and the score, when there was one.
+type gatewayReading struct {
+	word   int
+	value  string
+	score  float64
+	scored bool
+}
+
+// harshest reads all fields of the name, since a sender can write one, too, and some gateways put theirs below it: the harshest word
+// and the largest score count.
+func (r *gatewayReader) harshest(fields []mail.Field) gatewayReading {
+	var values []string
+	for i := range fields {
+		if strings.EqualFold(fields[i].Name, r.name) {
+			values = append(values, fields[i].Value)
+		}
+	}
+	if n := len(values); n > gatewayFields {
+		values = slices.Delete(values, gatewayFields/2, n-gatewayFields/2)
+	}
+	all := gatewayReading{word: -1}
+	for _, v := range values {
+		v = strings.TrimSpace(v)
+		word, score, scored := r.read(v)
+		if word > all.word {
+			all.word, all.value = word, v
+		}
+		if scored && (!all.scored || score > all.score) {
+			all.score, all.scored = score, true
+		}
+	}
+	return all
 }
 
 func short(s string, n int) string {
