@@ -94,6 +94,9 @@ func TestShare(t *testing.T) {
 			if in != concernsShare("A_RULE", mail.Address{Local: strings.ToUpper(a.Local), Domain: "EXAMPLE.jp"}, percent) {
 				t.Fatal("upper case is somebody else")
 			}
+			if in != concernsShare("A_RULE", mail.Address{Local: a.Local + "+news+x", Domain: a.Domain}, percent) {
+				t.Fatal("who is addressed with a tag is somebody else")
+			}
 		}
 		q := percent / 100
 		if slack := 5*math.Sqrt(n*q*(1-q)) + 1e-9; math.Abs(float64(count)-n*q) > slack {

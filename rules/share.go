@@ -32,7 +32,8 @@ func (x *decoder) percent(r *rule, t *table) {
 }
 
 // concernsShare reports whether a recipient is among the given percentage of all. It rests on the rule's id and the address in lower
-// case alone, so that all hosts agree, a restart changes nothing, each rule chooses others, and a larger share only adds people.
+// case alone, so that all hosts agree, a restart changes nothing, each rule chooses others, and a larger share only adds people. A +tag
+// is left out: senders choose it, and would find one for which the rule only observes.
 func concernsShare(id string, rcpt mail.Address, percent float64) bool {
 	return shareOf(id, rcpt) < uint64(math.Round(percent*shareParts/100))
 }
@@ -42,7 +43,7 @@ func concernsShare(id string, rcpt mail.Address, percent float64) bool {
 func shareOf(id string, rcpt mail.Address) uint64 {
 	const prime = 1099511628211
 	h := uint64(14695981039346656037)
-	for _, s := range [...]string{id, "\x00", rcpt.Key()} {
+	for _, s := range [...]string{id, "\x00", rcpt.Mailbox().Key()} {
 		for i := range len(s) {
 			h = (h ^ uint64(s[i])) * prime
 		}

@@ -27,6 +27,15 @@ func (a Address) String() string {
 // mail server behind us does.
 func (a Address) Key() string { return strings.ToLower(a.String()) }
 
+// Mailbox is the address without what follows the first "+" of its local part (RFC 5233), in its spelling: whose mail it is, however
+// a sender or its owner tags it. A local part that begins with "+" stays as it is.
+func (a Address) Mailbox() Address {
+	if i := strings.IndexByte(a.Local, '+'); i > 0 {
+		a.Local = a.Local[:i]
+	}
+	return a
+}
+
 // MarshalText and UnmarshalText let an Address stand in JSON as its string. UnmarshalText trusts its input: it reads what
 // MarshalText wrote.
 func (a Address) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
