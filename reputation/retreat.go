@@ -28,6 +28,12 @@ type RetreatLimits struct {
 // Reached applies the limits to what was held and to the releases of each person. No person counts for more than 1/Persons of all that
 // counts, so that who releases a thousand mails does not stand for the others.
 func (l RetreatLimits) Reached(held int64, by []int64) (released int64, yes bool) {
+	released = capped(by, l.Persons)
+	return released, len(by) >= l.Persons && released >= int64(l.Releases) && held > 0 && float64(released) >= l.Share*float64(held)
+}
+
+// capped sums up what each person said, of which no one counts for more than 1/persons of the sum.
+func capped(by []int64, persons int) int64 {
 	most := int64(0)
 	for _, n := range by {
 		most = max(most, n)
@@ -40,14 +46,13 @@ func (l RetreatLimits) Reached(held int64, by []int64) (released int64, yes bool
 	}
 	each := int64(0)
 	for lo, hi := int64(1), most; lo <= hi; { // the share of the largest grows with the bound
-		if mid := (lo + hi) / 2; mid*int64(l.Persons) <= counted(mid) {
+		if mid := (lo + hi) / 2; mid*int64(persons) <= counted(mid) {
 			each, lo = mid, mid+1
 		} else {
 			hi = mid - 1
 		}
 	}
-	released = counted(each)
-	return released, len(by) >= l.Persons && released >= int64(l.Releases) && held > 0 && float64(released) >= l.Share*float64(held)
+	return counted(each)
 }
 
 // Back is a rule that has stepped back, as all hosts see it.
@@ -129,9 +134,16 @@ func (r *Retreats) Released(id, who string, held time.Time) {
 	if since, ok := r.since[id+" "+sum]; ok && held.Before(since) {
 		return
 	}
-	h := sha256.Sum256([]byte("retreat\x00" + strings.ToLower(who)))
+	h := sha256.Sum256([]byte("retreat\x00" + person(who)))
 	r.count(id, sum, hex.EncodeToString(h[:8]))
 	r.fresh[id] = true
+}
+
+// person is who somebody is for counting people: an address in lower case without its +tag, of which each of us has as many as wanted.
+func person(who string) string {
+	var a mail.Address
+	_ = a.UnmarshalText([]byte(who)) // it takes everything; what is no address is a local part
+	return a.Mailbox().Key()
 }
 
 // Fresh reports whether something was released since the last Flush.

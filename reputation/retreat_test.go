@@ -63,7 +63,7 @@ func TestRetreats(t *testing.T) {
 			r.Judged([]mail.Verdict{{Action: mail.Hold, RuleID: "A"}, {Action: mail.Hold, RuleID: "threshold.hold"}, {Action: mail.Tag, RuleID: "A"}, {Action: mail.Hold, RuleID: "B"}})
 		}
 		for i := range released {
-			r.Released("A", fmt.Sprintf("User%d@example.jp", i%3), held)
+			r.Released("A", fmt.Sprintf("User%d+%d@example.jp", i%3, i), held)
 		}
 		fresh, err := r.Flush(t.Context())
 		if err != nil {

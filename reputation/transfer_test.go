@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sekimori/internal/mail"
 )
 
 // fingerprint is one as a mail has.
@@ -148,13 +150,14 @@ func TestDrift(t *testing.T) {
 				t.Errorf("halved is %v: %+v %+v", s.Halved, s, n)
 			}
 		}
-		for range 50 {
-			a.add(hourKey(w.now), "held")
+		points := []mail.Counted{{Name: "BAYES_SPAM", Points: 3}}
+		for range 25 { // mails to two people, of which one has it delivered otherwise
+			a.Judged([]mail.Verdict{{Action: mail.Hold, Counted: points}, {Action: mail.Hold, Counted: points}, {Action: mail.Tag, Counted: points}, {Action: mail.Hold}})
 		}
 		note := func(n, people int) {
 			t.Helper()
 			for i := range n {
-				if err := b.Note(ctx, HeldWrongly, fmt.Sprint("p", i%people), 1); err != nil {
+				if err := b.Note(ctx, HeldWrongly, fmt.Sprintf("User p%d+%d@example.jp", i%people, i), 1); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -163,10 +166,15 @@ func TestDrift(t *testing.T) {
 		look(a, false) // too few
 		note(10, 2)
 		look(a, false) // of two people only
-		note(3, 3)
+		note(1, 1)
+		must[struct{}](t)(struct{}{}, b.Note(ctx, HeldWrongly, "user p2@example.jp", 1))
+		look(a, false) // the third has said little, and the others do not speak for all
+		for range 3 {
+			must[struct{}](t)(struct{}{}, b.Note(ctx, HeldWrongly, "user p2+x@example.jp", 1))
+		}
 		look(b, true) // the other host sees it
 		look(a, true)
-		if s := a.State(); !strings.Contains(s.Why, "17 of 50 mails") || !strings.Contains(s.Why, "3 people") || !s.Since.Equal(w.now) {
+		if s := a.State(); !strings.Contains(s.Why, "12 of 50 mails") || !strings.Contains(s.Why, "3 people") || !s.Since.Equal(w.now) {
 			t.Errorf("%+v", s)
 		}
 		look(watch(), true) // and one that was started since

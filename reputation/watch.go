@@ -46,12 +46,14 @@ const (
 
 // DriftNumbers are counts of the window.
 type DriftNumbers struct {
-	Held       int `json:"held"`     // mails that were held with its points
+	Held       int `json:"held"`     // mails that were held with its points, each recipient's
 	Released   int `json:"released"` // of them
 	ReleasedBy int `json:"released_by"`
-	Passed     int `json:"passed"` // mails delivered that it found good
+	Passed     int `json:"passed"` // mails delivered that it found good, each recipient's
 	Reported   int `json:"reported"`
 	ReportedBy int `json:"reported_by"`
+
+	releases, reports []int64 // of each person
 }
 
 // BayesWatch counts what the Bayesian check says and what people say against it, and halves its weight on all hosts when that is too
@@ -120,19 +122,15 @@ func (w *BayesWatch) Outcome(o mail.Outcome) {
 	}
 }
 
-// Judged counts the verdicts of one mail that the check had a part in.
+// Judged counts the verdicts that the check had a part in, one for each recipient: each of them may release or report the mail.
 func (w *BayesWatch) Judged(verdicts []mail.Verdict) {
-	held, passed := false, false
 	for i := range verdicts {
-		v := &verdicts[i]
-		held = held || v.Action == mail.Hold && CountedAs(v.Counted, "BAYES_SPAM")
-		passed = passed || v.Action < mail.Hold && CountedAs(v.Counted, "BAYES_HAM")
-	}
-	if held {
-		w.add(hourKey(w.now()), "held")
-	}
-	if passed {
-		w.add(hourKey(w.now()), "passed")
+		switch v := &verdicts[i]; {
+		case v.Action == mail.Hold && CountedAs(v.Counted, "BAYES_SPAM"):
+			w.add(hourKey(w.now()), "held")
+		case v.Action < mail.Hold && CountedAs(v.Counted, "BAYES_HAM"):
+			w.add(hourKey(w.now()), "passed")
+		}
 	}
 }
 
@@ -157,7 +155,7 @@ func (w *BayesWatch) add(key, field string) {
 
 // Note writes down that somebody contradicts the check; sign -1 takes it back.
 func (w *BayesWatch) Note(ctx context.Context, c Contradiction, by string, sign int) error {
-	sum := sha256.Sum256([]byte(strings.ToLower(by)))
+	sum := sha256.Sum256([]byte(person(by)))
 	key := hourKey(w.now())
 	pipe := w.client.Pipeline()
 	pipe.HIncrBy(ctx, key, string(c), int64(sign))
@@ -230,22 +228,25 @@ func (w *BayesWatch) Numbers(ctx context.Context) (DriftNumbers, error) {
 		case of <= 0:
 		case strings.HasPrefix(field, string(HeldWrongly)+" "):
 			n.ReleasedBy++
+			n.releases = append(n.releases, int64(of))
 		case strings.HasPrefix(field, string(PassedWrongly)+" "):
 			n.ReportedBy++
+			n.reports = append(n.reports, int64(of))
 		}
 	}
 	return n, nil
 }
 
-// over says what is above the limits times factor; "" for nothing.
+// over says what is above the limits times factor; "" for nothing. No person counts for more than 1/Persons of what is said.
 func (l DriftLimits) over(n DriftNumbers, factor float64) string {
 	exceeds := func(part, all int, rate float64) bool { return part > 0 && float64(part) >= rate*factor*float64(all) }
 	hours := int(l.Window.Hours())
+	released, reported := int(capped(n.releases, l.Persons)), int(capped(n.reports, l.Persons))
 	switch {
-	case n.Released >= l.Min && n.ReleasedBy >= l.Persons && exceeds(n.Released, n.Held, l.Released):
-		return fmt.Sprintf("%d of %d mails that it had a part in holding were released by %d people in %d hours", n.Released, n.Held, n.ReleasedBy, hours)
-	case n.Reported >= l.Min && n.ReportedBy >= l.Persons && exceeds(n.Reported, n.Passed, l.Reported):
-		return fmt.Sprintf("%d of %d mails that it found good were reported as spam by %d people in %d hours", n.Reported, n.Passed, n.ReportedBy, hours)
+	case released >= l.Min && n.ReleasedBy >= l.Persons && exceeds(released, n.Held, l.Released):
+		return fmt.Sprintf("%d of %d mails that it had a part in holding were released by %d people in %d hours", released, n.Held, n.ReleasedBy, hours)
+	case reported >= l.Min && n.ReportedBy >= l.Persons && exceeds(reported, n.Passed, l.Reported):
+		return fmt.Sprintf("%d of %d mails that it found good were reported as spam by %d people in %d hours", reported, n.Passed, n.ReportedBy, hours)
 	}
 	return ""
 }
