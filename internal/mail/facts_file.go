@@ -19,7 +19,7 @@ func addFileFacts(facts map[string]any, files []*Part) {
 			is   bool
 		}{
 			{&locked, f.Locked},
-			{&unread, f.Unread},
+			{&unread, f.Unread || len(f.InsideTypes) > 0 && len(kinds) >= maxListFact},
 			{&macros, f.Macros},
 			{&programs, f.Kind == "program" || f.Kind == "shortcut"},
 			{&disguised, p.Disguised()},

@@ -56,13 +56,13 @@ type Part struct {
 
 // File is what the octets of an attachment say, whatever its name and type. Nothing is unpacked for it.
 type File struct {
-	// Kind is what it begins like: zip, office (a zip that is a document), rar, 7z, cab, lzh, ace, gzip, bzip2, xz, ole, pdf, rtf, onenote,
-	// image, program, shortcut, help, disk; "" for anything else.
+	// Kind is what it begins like: zip, office (a zip that is a document), rar, 7z, cab, lzh, ace, tar, gzip, bzip2, xz, zstd, ole, pdf, rtf,
+	// onenote, image, program, shortcut, help, disk; "" for anything else.
 	Kind        string
-	Inside      []string // names in a zip archive, the first 200
-	InsideTypes []string // extensions of all names in it, each once
+	Inside      []string // names in a zip archive, the first 200, or of what is packed by itself (gzip)
+	InsideTypes []string // extensions of all names in it, each once; of more than 100 only those of programs, and it is Unread
 	Locked      bool     // an archive or document that needs a password
-	Unread      bool     // an archive in which nobody can say what there is
+	Unread      bool     // an archive, image or document in which nobody can say all that there is
 	Macros      bool     // a document with a program in it
 }
 

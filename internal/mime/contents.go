@@ -3,32 +3,37 @@ package mime
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"sekimori/internal/mail"
 )
 
 // The limits of looking into files.
 const (
-	maxPeeked    = 4 << 20 // octets decoded for it in one message
-	maxDirectory = 1 << 20 // of the directory of one archive
-	maxInside    = 200     // names kept of one archive
-	maxKinds     = 100     // distinct extensions kept of one archive
+	maxPeeked    = 4 << 20    // octets decoded in one message, beside what is free
+	maxScanned   = 16 << 20   // octets of old documents searched in one message
+	freePeek     = 1<<16 + 99 // octets of the beginning and of the end of each file that are looked at whatever stands before it
+	maxDirectory = 1 << 20    // of the directory of one archive
+	maxInside    = 200        // names kept of one archive
+	maxKinds     = 100        // distinct extensions kept of one archive, beside those of programs
 	headLen      = 512
 	isoMark      = 32769 // where "CD001" stands in an image of a disk (ECMA-119)
 )
 
+// budget is what may still be decoded of one message.
+type budget struct{ peek, scan int }
+
 // contents looks into the files of the message: what their octets are, and what stands in the directories of archives. Nothing is
 // unpacked.
 func (w *walker) contents() {
-	left := maxPeeked
+	left := budget{maxPeeked, maxScanned}
 	for _, p := range w.msg.Attachments() {
 		if strings.HasPrefix(p.Type, "message/") || p.Start >= p.End {
 			continue
 		}
 		f := filePeek{raw: w.raw[p.Start:p.End], encoding: p.Encoding, left: &left}
-		f.look(&p.File, mail.Extension(p.Name))
+		f.look(&p.File, p.Name)
 	}
 }
 
@@ -36,37 +41,64 @@ func (w *walker) contents() {
 type filePeek struct {
 	raw      []byte
 	encoding string
-	left     *int // octets that may still be decoded
+	left     *budget
+}
+
+// grant returns how many of n octets may be decoded. A short piece of each file is free: a file that stands before must not hide it.
+func (f *filePeek) grant(n int) int {
+	if n > freePeek {
+		n = max(freePeek, min(n, f.left.peek))
+		f.left.peek = max(0, f.left.peek-n)
+	}
+	return n
 }
 
 // head decodes the beginning, at most n octets.
 func (f *filePeek) head(n int) []byte {
-	n = min(n, *f.left)
-	if n <= 0 {
-		return nil
-	}
-	b, _ := decodeTransfer(f.encoding, f.raw, n)
-	*f.left -= len(b)
+	b, _ := decodeTransfer(f.encoding, f.raw, f.grant(n))
 	return b
 }
 
 // tail decodes the end, about n octets. Of base64 the groups are counted from the end, as the mail may be large.
 func (f *filePeek) tail(n int) []byte {
-	n = min(n, *f.left)
-	if n <= 0 {
-		return nil
-	}
+	n = f.grant(n)
 	switch f.encoding {
 	case "base64":
-		b := base64Tail(f.raw, n)
-		*f.left -= len(b)
-		return b
+		return base64Tail(f.raw, n)
 	case "quoted-printable":
-		return f.head(*f.left)
+		// An octet takes three at most, and line breaks; behind a line break nothing depends on what was before.
+		cut := max(0, len(f.raw)-4*n-1000)
+		if cut > 0 {
+			cut += bytes.IndexByte(f.raw[cut:], '\n') + 1
+		}
+		b, _ := decodeQP(f.raw[cut:], len(f.raw))
+		return b
 	}
-	b := f.raw[max(0, len(f.raw)-n):]
-	*f.left -= len(b)
-	return b
+	return f.raw[max(0, len(f.raw)-n):]
+}
+
+// size returns how many octets the whole file has; -1 when it would take too long to say.
+func (f *filePeek) size() int {
+	switch f.encoding {
+	case "base64":
+		total, letters := 0, 0
+		for _, c := range f.raw {
+			if c == '=' {
+				total, letters = total+letters*6/8, 0
+			} else if base64Value(c) != 0xFF {
+				letters++
+			}
+		}
+		return total + letters*6/8
+	case "quoted-printable":
+		if len(f.raw) > f.left.peek {
+			return -1
+		}
+		f.left.peek -= len(f.raw)
+		b, _ := decodeQP(f.raw, len(f.raw))
+		return len(b)
+	}
+	return len(f.raw)
 }
 
 func base64Tail(raw []byte, n int) []byte {
@@ -110,8 +142,10 @@ var magics = []struct {
 	{2, "-lh", "lzh"},
 	{7, "**ACE**", "ace"},
 	{0, "\x1f\x8b", "gzip"},
-	{0, "BZh", "bzip2"},
+	{4, "1AY&SY", "bzip2"},
 	{0, "\xfd7zXZ\x00", "xz"},
+	{0, "\x28\xb5\x2f\xfd", "zstd"},
+	{257, "ustar", "tar"},
 	{0, "\x7fELF", "program"},
 	{0, "\xfe\xed\xfa\xce", "program"},
 	{0, "\xfe\xed\xfa\xcf", "program"},
@@ -142,28 +176,96 @@ func kindOf(b []byte) string {
 	return ""
 }
 
-// look fills in what is found out of a file with that extension.
-func (f *filePeek) look(file *mail.File, ext string) {
-	head := f.head(headLen)
+// Extensions by what people expect behind them.
+var (
+	archives = []string{
+		"zip", "zipx", "jar", "rar", "7z", "cab", "lzh", "lha", "ace", "arj", "alz", "egg", "arc", "zoo", "tar", "gz", "tgz", "taz", "bz2", "tbz", "tbz2",
+		"xz", "txz", "zst", "tzst", "lz", "lzma", "tlz", "z", "br", "cpio", "uue", "xar", "pkg",
+	}
+	// Images of disks that no rule of the library knows by their extension, and those that rules know.
+	images      = []string{"nrg", "mdf", "toast", "cdr", "vmdk", "vdi", "qcow", "qcow2", "sparseimage", "swm", "esd"}
+	knownImages = []string{"iso", "img", "vhd", "vhdx", "udf", "dmg", "wim"}
+)
+
+// look fills in what is found out of a file of that name.
+func (f *filePeek) look(file *mail.File, name string) {
+	head, ext := f.head(headLen), mail.Extension(name)
 	file.Kind = kindOf(head)
+	if file.Kind == "" && (ext == "iso" || ext == "img" || ext == "udf") {
+		if b := f.head(isoMark + 5); len(b) > isoMark && string(b[isoMark:]) == "CD001" {
+			file.Kind = "disk"
+		}
+	}
 	switch file.Kind {
 	case "zip":
 		f.zip(file, head, ext)
 	case "rar":
 		file.Unread, file.Locked = true, rarLocked(head)
-	case "7z", "cab", "lzh", "ace":
+	case "7z", "cab", "lzh", "ace", "tar":
 		file.Unread = true
+	case "gzip", "bzip2", "xz", "zstd":
+		packed(file, head, name)
 	case "ole":
-		whole := f.head(*f.left)
-		file.Macros = bytes.Contains(whole, utf16Of("_VBA_PROJECT"))
-		file.Locked = bytes.Contains(whole, utf16Of("EncryptedPackage"))
-	case "":
-		if ext == "iso" || ext == "img" || ext == "udf" {
-			if b := f.head(isoMark + 5); len(b) > isoMark && string(b[isoMark:]) == "CD001" {
-				file.Kind = "disk"
-			}
+		f.ole(file)
+	case "disk":
+		file.Unread = !slices.Contains(knownImages, ext)
+	default:
+		if slices.Contains(archives, ext) {
+			// Programs find an archive from its end, whatever it begins with.
+			f.zip(file, head, ext)
+			file.Unread = true
+		}
+		file.Unread = file.Unread || slices.Contains(images, ext)
+	}
+}
+
+// ole searches an old document. Its names stand anywhere in it, so that it is read from the beginning to the end, piece by piece.
+func (f *filePeek) ole(file *mail.File) {
+	macros, locked := utf16Of("_VBA_PROJECT"), utf16Of("EncryptedPackage")
+	search := func(b []byte) {
+		file.Macros = file.Macros || bytes.Contains(b, macros)
+		file.Locked = file.Locked || bytes.Contains(b, locked)
+	}
+	if f.encoding != "base64" {
+		most := f.left.scan
+		if f.encoding == "quoted-printable" {
+			most = min(most, maxPeeked)
+		}
+		whole, _ := decodeTransfer(f.encoding, f.raw, most)
+		f.left.scan -= len(whole)
+		search(whole)
+		file.Unread = len(whole) >= most
+		return
+	}
+	const piece, overlap = 64 << 10, 64
+	buf := make([]byte, 0, min(piece, len(f.raw)/4*3+3))
+	var acc uint32
+	bits := 0
+	for i, c := range f.raw {
+		v := base64Value(c)
+		if c == '=' {
+			acc, bits = 0, 0
+		}
+		if v == 0xFF {
+			continue
+		}
+		acc, bits = acc<<6|uint32(v), bits+6
+		if bits < 8 {
+			continue
+		}
+		bits -= 8
+		if buf = append(buf, byte(acc>>bits)); len(buf) < piece {
+			continue
+		}
+		search(buf)
+		buf = append(buf[:0], buf[piece-overlap:]...)
+		if f.left.scan -= piece; f.left.scan <= 0 {
+			f.left.scan, file.Unread = 0, len(f.raw)-i > 8
+			return
 		}
 	}
+	f.left.scan = max(0, f.left.scan-len(buf))
+	search(buf)
 }
 
 func utf16Of(s string) []byte {
@@ -172,100 +274,6 @@ func utf16Of(s string) []byte {
 		b = append(b, s[i], 0)
 	}
 	return b
-}
-
-const (
-	zipEndLen     = 22
-	zipEntryLen   = 46
-	zipLocalLen   = 30
-	zipEncrypted  = 1<<0 | 1<<6
-	zipMaxComment = 1<<16 - 1
-)
-
-// zip reads the directory of an archive (APPNOTE.TXT 4.3.12), and the first entry beside it, as a directory can lie.
-func (f *filePeek) zip(file *mail.File, head []byte, ext string) {
-	z := zipNames{file: file, kinds: map[string]struct{}{}}
-	if len(head) >= zipLocalLen && head[3] == 4 {
-		n := int(binary.LittleEndian.Uint16(head[26:]))
-		z.add(head[zipLocalLen:min(len(head), zipLocalLen+n)], binary.LittleEndian.Uint16(head[6:]))
-	}
-	var directory []byte
-	ok := false
-	for _, size := range []int{4 << 10, zipMaxComment + zipEndLen, maxDirectory} { // most directories are short
-		if directory, ok = zipDirectory(f.tail(size)); ok {
-			break
-		}
-	}
-	file.Unread = !ok || !z.entries(directory)
-	if z.office && ext != "zip" {
-		file.Kind, file.Inside, file.InsideTypes = "office", nil, nil
-	}
-}
-
-// zipDirectory finds the directory in the end of an archive. It stands right before the record of its end, whatever stands before the
-// archive.
-func zipDirectory(tail []byte) ([]byte, bool) {
-	for at := bytes.LastIndex(tail, []byte("PK\x05\x06")); at >= 0; at = bytes.LastIndex(tail[:at], []byte("PK\x05\x06")) {
-		if len(tail)-at < zipEndLen {
-			continue
-		}
-		size := uint64(binary.LittleEndian.Uint32(tail[at+12:]))
-		if size > uint64(at) {
-			return nil, false
-		}
-		return tail[at-int(size) : at], true
-	}
-	return nil, false
-}
-
-// zipNames collects what stands in an archive.
-type zipNames struct {
-	file   *mail.File
-	kinds  map[string]struct{}
-	office bool
-	first  string // name of the first entry, which stands in the directory, too
-}
-
-// entries reads a directory and reports whether all of it could be read.
-func (z *zipNames) entries(b []byte) bool {
-	for len(b) >= zipEntryLen && bytes.HasPrefix(b, []byte("PK\x01\x02")) {
-		name := int(binary.LittleEndian.Uint16(b[28:]))
-		next := zipEntryLen + name + int(binary.LittleEndian.Uint16(b[30:])) + int(binary.LittleEndian.Uint16(b[32:]))
-		if zipEntryLen+name > len(b) {
-			return false
-		}
-		z.add(b[zipEntryLen:zipEntryLen+name], binary.LittleEndian.Uint16(b[8:]))
-		b = b[min(next, len(b)):]
-	}
-	return len(b) == 0
-}
-
-func (z *zipNames) add(raw []byte, flags uint16) {
-	z.file.Locked = z.file.Locked || flags&zipEncrypted != 0
-	raw = raw[:min(len(raw), maxName)]
-	name := string(raw)
-	if !utf8.ValidString(name) {
-		name = guess(raw)
-	}
-	name = cleanLine(name)
-	lower := strings.ToLower(name)
-	z.office = z.office || lower == "[content_types].xml" || lower == "mimetype"
-	z.file.Macros = z.file.Macros || strings.HasSuffix(lower, "vbaproject.bin") || strings.HasPrefix(lower, "basic/script")
-	if name == "" || strings.HasSuffix(name, "/") || name == z.first {
-		return
-	}
-	if z.first == "" {
-		z.first = name
-	}
-	if ext := mail.Extension(name); ext != "" && len(z.kinds) < maxKinds {
-		if _, have := z.kinds[ext]; !have {
-			z.kinds[ext] = struct{}{}
-			z.file.InsideTypes = append(z.file.InsideTypes, ext)
-		}
-	}
-	if len(z.file.Inside) < maxInside {
-		z.file.Inside = append(z.file.Inside, name)
-	}
 }
 
 // rarLocked reports whether the first headers of a RAR archive (versions 4 and 5) say that it needs a password.

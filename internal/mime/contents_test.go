@@ -80,7 +80,7 @@ func TestContents(t *testing.T) {
 		{"zip", "a.zip", zipOf(t, "dir/", "dir/請求書.PDF", "b.exe"), mail.File{Kind: "zip", Inside: []string{"dir/請求書.PDF", "b.exe"}, InsideTypes: []string{"pdf", "exe"}}, false},
 		{"name in Shift_JIS", "a.zip", zipOf(t, "\x90\xbf\x8b\x81\x8f\x91.exe"), mail.File{Kind: "zip", Inside: []string{"請求書.exe"}, InsideTypes: []string{"exe"}}, false},
 		{"password", "a.zip", zipOf(t, "!secret.pdf"), mail.File{Kind: "zip", Inside: []string{"secret.pdf"}, InsideTypes: []string{"pdf"}, Locked: true}, false},
-		{"something before the archive", "a.zip", append([]byte("PK\x03\x04\x14\x00\x00\x00 junk, long enough to be taken for a header"), zipOf(t, "a.js")...), mail.File{Kind: "zip", Inside: []string{"a.js"}, InsideTypes: []string{"js"}}, false},
+		{"something before the archive", "a.zip", append([]byte("PK\x03\x04\x14\x00\x00\x00 junk, long enough to be taken for a header"), zipOf(t, "a.js")...), mail.File{Kind: "zip", Inside: []string{"a.js"}, InsideTypes: []string{"js"}, Unread: true}, false},
 		{"comment", "a.zip", comment, mail.File{Kind: "zip", Inside: []string{"a.exe"}, InsideTypes: []string{"exe"}}, false},
 		{"called a picture", "a.jpg", zipOf(t, "a.exe"), mail.File{Kind: "zip", Inside: []string{"a.exe"}, InsideTypes: []string{"exe"}}, true},
 		{"document", "a.docx", zipOf(t, "[Content_Types].xml", "word/document.xml"), mail.File{Kind: "office"}, false},
@@ -101,7 +101,7 @@ func TestContents(t *testing.T) {
 		{"rar 4", "a.rar", append([]byte("Rar!\x1a\x07\x00"), "ab\x73\x00\x00\x0d\x00......ab\x74\x00\x00\x20\x00"...), mail.File{Kind: "rar", Unread: true}, false},
 		{"image of a disk", "a.iso", iso, mail.File{Kind: "disk"}, false},
 		{"broken zip", "a.zip", append(zipOf(t, "a.exe")[:30], "rest"...), mail.File{Kind: "zip", Inside: []string{"rest"}, Unread: true}, false},
-		{"large", "a.zip", append(append([]byte("PK\x03\x04\x14\x00\x00\x00"), bytes.Repeat([]byte("x\x00"), 3<<20)...), zipOf(t, "a.lnk")...), mail.File{Kind: "zip", Inside: []string{"a.lnk"}, InsideTypes: []string{"lnk"}}, false},
+		{"large", "a.zip", append(append([]byte("PK\x03\x04\x14\x00\x00\x00"), bytes.Repeat([]byte("x\x00"), 3<<20)...), zipOf(t, "a.lnk")...), mail.File{Kind: "zip", Inside: []string{"a.lnk"}, InsideTypes: []string{"lnk"}, Unread: true}, false},
 		{"many, the last of them a program", "a.zip", zipOf(t, append(many, "a.vbs")...), mail.File{Kind: "zip", Inside: many[:maxInside], InsideTypes: []string{"jpg", "vbs"}}, false},
 	} {
 		got, disguised := fileOf(t, tt.file, tt.content)
@@ -151,13 +151,13 @@ func FuzzContents(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content []byte, name string) {
 		m := Parse(attached(mail.Extension(name), content))
 		checkInvariants(t, "attached", m)
-		left := maxPeeked
+		left := budget{maxPeeked, maxScanned}
 		for _, encoding := range []string{"base64", "quoted-printable", "7bit"} {
 			p := filePeek{raw: content, encoding: encoding, left: &left}
 			var file mail.File
-			p.look(&file, mail.Extension(name))
-			if len(file.Inside) > maxInside+1 || len(file.InsideTypes) > maxKinds || left < 0 {
-				t.Fatalf("%d names, %d extensions, %d octets left", len(file.Inside), len(file.InsideTypes), left)
+			p.look(&file, name)
+			if len(file.Inside) > maxInside || len(file.InsideTypes) > maxKinds+len(runs) || left.peek < 0 || left.scan < 0 {
+				t.Fatalf("%d names, %d extensions, %v octets left", len(file.Inside), len(file.InsideTypes), left)
 			}
 		}
 	})
