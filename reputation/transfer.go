@@ -9,6 +9,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"time"
 
 	"sekimori/internal/mail"
 )
@@ -19,6 +20,12 @@ const (
 	exportFormat  = "sekimori-bayes"
 	exportVersion = 1
 	longestLine   = 4 << 20
+
+	// What a mail can have: the tokenizer makes no more and no longer ones, so that they can be unpacked again.
+	mostTokens   = 6000
+	longestToken = 64
+	// mostCounted bounds how many counts one mail changes, since the store does nothing else meanwhile.
+	mostCounted = 1_000_000
 )
 
 type exportHeader struct {
@@ -136,13 +143,14 @@ var (
 	monthForm       = regexp.MustCompile(`^20[0-9]{2}(0[1-9]|1[0-2])$`)
 )
 
-// CheckExport reads an export to its end and returns the number of its mails. The error names the line.
-func CheckExport(r io.Reader) (mails int, err error) {
-	err = eachExported(r, func(exportMail) error { mails++; return nil })
+// CheckExport reads an export to its end and returns the number of its mails. The error names the line. Nothing in it may be of a month
+// after now.
+func CheckExport(r io.Reader, now time.Time) (mails int, err error) {
+	err = eachExported(r, now, func(exportMail) error { mails++; return nil })
 	return mails, err
 }
 
-func eachExported(r io.Reader, f func(exportMail) error) error {
+func eachExported(r io.Reader, now time.Time, f func(exportMail) error) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 64<<10), longestLine)
 	var head exportHeader
@@ -167,7 +175,7 @@ func eachExported(r io.Reader, f func(exportMail) error) error {
 			}
 			return nil
 		}
-		if err := m.check(); err != nil {
+		if err := m.check(monthOf(now)); err != nil {
 			return fmt.Errorf("line %d: %w", line, err)
 		}
 		if err := f(m); err != nil {
@@ -181,8 +189,8 @@ func eachExported(r io.Reader, f func(exportMail) error) error {
 	return errors.New("the export has no last line: a part is missing")
 }
 
-// check finds what cannot be learned.
-func (m *exportMail) check() error {
+// check finds what cannot be learned in a month.
+func (m *exportMail) check(now string) error {
 	if !fingerprintForm.MatchString(m.Fingerprint) {
 		return fmt.Errorf("%q is no digest of a mail", m.Fingerprint)
 	}
@@ -200,12 +208,25 @@ func (m *exportMail) check() error {
 		if !monthForm.MatchString(e.Month) {
 			return fmt.Errorf("%q is no month", e.Month)
 		}
+		if e.Month > now {
+			return fmt.Errorf("the month %s has not begun; is the clock right?", e.Month)
+		}
 		seen[e.Scope] = true
+	}
+	return m.checkTokens()
+}
+
+func (m *exportMail) checkTokens() error {
+	if n := len(m.Tokens); n > mostTokens || n*len(m.Entries) > mostCounted {
+		return fmt.Errorf("the mail has %d tokens for %d lessons; %d tokens, and %d in all lessons together, are the most", n, len(m.Entries), mostTokens, mostCounted)
 	}
 	tokens := map[string]bool{}
 	for _, t := range m.Tokens {
 		if t == tokenShown || t == tokenMail || t == tokenNever || tokens[t] {
 			return fmt.Errorf("%q is no token, or there twice", t)
+		}
+		if len(t) > longestToken {
+			return fmt.Errorf("a token has %d octets; %d are the most", len(t), longestToken)
 		}
 		tokens[t] = true
 	}
@@ -216,7 +237,7 @@ func (m *exportMail) check() error {
 // which it is not known yet. So an import that was interrupted is given again. added counts mails of which something was new.
 func (l *Learner) Import(ctx context.Context, r io.Reader, progress func(done int)) (added int, err error) {
 	done := 0
-	err = eachExported(r, func(m exportMail) error {
+	err = eachExported(r, l.now(), func(m exportMail) error {
 		news := false
 		err := l.alter(ctx, m.Tokens, m.Fingerprint, func(r *record) []entry {
 			news = false

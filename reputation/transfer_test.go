@@ -35,7 +35,7 @@ func TestExportImport(t *testing.T) {
 		if err != nil || mails != 60 || left != 0 {
 			t.Fatalf("%d, %d, %v", mails, left, err)
 		}
-		if n, err := CheckExport(bytes.NewReader(file.Bytes())); err != nil || n != 60 {
+		if n, err := CheckExport(bytes.NewReader(file.Bytes()), w.now); err != nil || n != 60 {
 			t.Fatalf("%d, %v", n, err)
 		}
 		other := newWorld(t)
@@ -85,7 +85,7 @@ func TestExportImport(t *testing.T) {
 func TestBadExport(t *testing.T) {
 	head := `{"format":"sekimori-bayes","version":1}` + "\n"
 	mail := `{"mail":"` + fingerprint(1) + `","lessons":[{"c":"spam","m":"202611","l":true}],"tokens":["a"]}` + "\n"
-	if n, err := CheckExport(strings.NewReader(head + mail + `{"end":1}`)); err != nil || n != 1 {
+	if n, err := CheckExport(strings.NewReader(head+mail+`{"end":1}`), epoch); err != nil || n != 1 {
 		t.Fatal(n, err)
 	}
 	for name, text := range map[string]string{
@@ -97,20 +97,57 @@ func TestBadExport(t *testing.T) {
 		"no digest":                 head + strings.Replace(mail, fingerprint(1), "x", 1),
 		"is no class":               head + strings.Replace(mail, `"spam"`, `"eggs"`, 1),
 		"is no month":               head + strings.Replace(mail, "202611", "202613", 1),
+		"has not begun":             head + strings.Replace(mail, "202611", "202612", 1),
+		"65 octets":                 head + strings.Replace(mail, `["a"]`, `["`+strings.Repeat("a", 65)+`"]`, 1),
+		"6001 tokens for 1":         head + strings.Replace(mail, `["a"]`, manyTokens(6001), 1),
+		"6000 tokens for 167":       head + strings.Replace(strings.Replace(mail, `["a"]`, manyTokens(6000), 1), `{"c":`, manyLessons(166)+`{"c":`, 1),
 		"is no scope":               head + strings.Replace(mail, `"c":`, `"s":"nobody","c":`, 1),
 		"is no token":               head + strings.Replace(mail, `["a"]`, `["a","a"]`, 1),
 		"nothing is said":           head + `{"mail":"` + fingerprint(1) + `"}`,
 	} {
-		if _, err := CheckExport(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := CheckExport(strings.NewReader(text), epoch); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func manyTokens(n int) string {
+	var list []string
+	for i := range n {
+		list = append(list, fmt.Sprintf(`"%d"`, i))
+	}
+	return "[" + strings.Join(list, ",") + "]"
+}
+
+func manyLessons(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `{"s":"p%d@example.jp","c":"spam","m":"202611","l":true},`, i)
+	}
+	return b.String()
+}
+
+// The largest mail that is taken in can be read again, and be taken away.
+func TestLargestExport(t *testing.T) {
+	w := newWorld(t)
+	var list []string
+	for i := range mostTokens {
+		list = append(list, fmt.Sprintf(`"%064d"`, i))
+	}
+	text := `{"format":"sekimori-bayes","version":1}` + "\n" + `{"mail":"` + fingerprint(1) + `","lessons":[{"c":"spam","m":"` + monthOf(w.now) + `","l":true}],"tokens":[` +
+		strings.Join(list, ",") + "]}\n" + `{"end":1}`
+	if n, err := w.learner().Import(t.Context(), strings.NewReader(text), nil); err != nil || n != 1 {
+		t.Fatal(n, err)
+	}
+	if n, err := w.learner().Reset(t.Context(), nil, nil); err != nil || n != 1 || len(w.stored(t)) != 0 {
+		t.Errorf("%d, %v, left %d", n, err, len(w.stored(t)))
 	}
 }
 
 func FuzzExport(f *testing.F) {
 	f.Add(`{"format":"sekimori-bayes","version":1}` + "\n" + `{"mail":"` + fingerprint(1) + `","lessons":[{"c":"spam","m":"202611"}]}` + "\n" + `{"end":1}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		n, err := CheckExport(strings.NewReader(text))
+		n, err := CheckExport(strings.NewReader(text), epoch)
 		if err == nil && n > strings.Count(text, "\n") {
 			t.Errorf("%d mails in %q", n, text)
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"sekimori/reputation"
 )
@@ -120,7 +121,7 @@ func (bayesImportCmd) Help() string {
 
 // Run checks the file, then adds what it holds.
 func (c bayesImportCmd) Run(a *app) error {
-	total, err := exported(c.File, reputation.CheckExport)
+	total, err := exported(c.File, func(f io.Reader) (int, error) { return reputation.CheckExport(f, time.Now()) })
 	if err != nil {
 		return fmt.Errorf("%s: %w; nothing was learned", c.File, err)
 	}
