@@ -111,9 +111,10 @@ func (r *reloader) reload(why string) {
 	for _, w := range cfg.Warnings {
 		s.log.Warn("configuration", "message", w.Error())
 	}
-	s.log.Info("configuration reloaded", "why", why, "file", cfg.File, "rules", s.judge().policy.Version(), "version", s.keepInForce(why, r.tried.changed(r.loaded)))
+	kept := s.keepInForce(why, r.tried.changed(r.loaded))
 	r.loaded = r.tried
 	s.recordLoaded(r.loaded)
+	s.log.Info("configuration reloaded", "why", why, "file", cfg.File, "rules", s.judge().policy.Version(), "version", kept)
 }
 
 // apply makes everything that the configuration asks for, and only when all of it is there puts it in force.
@@ -198,12 +199,12 @@ func (c *change) discard() {
 // refused says that the configuration on the disk is not the one in force, and why.
 func (s *server) refused(files fingerprint, why string, err error) {
 	list := errorLines(err)
+	s.recordRefused(files, list) // first: who reads the log finds it in metric and check, too
 	for _, line := range list {
 		s.log.Error("configuration not reloaded", "error", line)
 	}
 	s.log.Error("configuration not reloaded: the one loaded before stays in force", "why", why, "errors", len(list),
 		"loaded", s.state.loadedAt().Format(time.RFC3339))
-	s.recordRefused(files, list)
 }
 
 // errorLines returns one line for each of several errors.
