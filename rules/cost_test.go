@@ -87,8 +87,8 @@ func TestSuspended(t *testing.T) {
 func TestMailBudget(t *testing.T) {
 	p, tx := hostileWorld(t)
 	v := p.Judge(tx, tx.Rcpts)
-	s := p.states.Get().(*state)
-	if s.mail == 0 || s.mail > mailBudget {
+	s := p.states.Get().(*state) // a new one, when the pool has dropped that which judged, as it does at random under -race
+	if s.mail > mailBudget {
 		t.Errorf("%d steps", s.mail)
 	}
 	for _, v := range v {
