@@ -59,14 +59,12 @@ func campaignKey(c Class, month string) string {
 func membersKey(s Scope, month string) string { return keyPrefix + "of:" + month + ":" + string(s) }
 
 // learnLua does a change, or nothing when a record is not what it was. KEYS: records, then hashes and sets. ARGV: life of the keys in
-// milliseconds, number of records; for each its present head and the new value ("": delete); then for each other key what to do with it,
+// milliseconds, number of records; for each its present value, since what it counted may differ under the same head, and the new one ("": delete); then for each other key what to do with it,
 // with how many arguments, and these: h adds numbers to fields and deletes those that come to nothing, a adds members, r removes them.
 const learnLua = `
 local n = tonumber(ARGV[2])
 for i = 1, n do
-  local v = redis.call('GET', KEYS[i])
-  local head = v and string.match(v, '^[^\n]*') or ''
-  if head ~= ARGV[1+2*i] then return 0 end
+  if (redis.call('GET', KEYS[i]) or '') ~= ARGV[1+2*i] then return 0 end
 end
 for i = 1, n do
   local v = ARGV[2+2*i]
@@ -205,7 +203,7 @@ func (ch *change) write(ctx context.Context, client store.Client, script *store.
 	for key, r := range ch.records {
 		if r.headline() != r.head {
 			keys = append(keys, key)
-			args = append(args, r.head, r.value())
+			args = append(args, r.raw, r.value())
 		}
 	}
 	if len(keys) == 0 {

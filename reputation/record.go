@@ -48,7 +48,8 @@ type record struct {
 
 	tokens []string // those that are counted; nil: none are, or the record is of a version that did not keep them
 	blob   []byte   // of the store, not yet unpacked
-	head   string   // as read from the store; "": there was none
+	raw    string   // the whole as read from the store; "": there was none
+	head   string   // its first line
 }
 
 const (
@@ -59,7 +60,7 @@ const (
 // parseRecord reads a value of the store; "" is that of a mail never shown.
 func parseRecord(text string) (record, error) {
 	head, blob, _ := strings.Cut(text, "\n")
-	r := record{head: head}
+	r := record{raw: text, head: head}
 	if head == "" {
 		return r, nil
 	}
