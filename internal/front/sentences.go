@@ -27,12 +27,17 @@ func langOf(cfg *config.Config, rcpts []mail.Address) text.Lang {
 }
 
 // sentences say to the recipient why a mail was treated as it was, as the digest does: without names of rules, lists and findings and
-// without points. "" for a mail that was simply delivered after everything was looked at.
+// without points. "" for a mail that was simply delivered, unless something could not be looked at that recipients are told of.
 func sentences(v *mail.Verdict, lang text.Lang) string {
-	if v.Word() == mail.Deliver.String() && v.RuleID == "" && v.Would == "" && len(v.Degraded) == 0 {
+	plain := v.Word() == mail.Deliver.String() && v.RuleID == "" && v.Would == ""
+	if plain && len(v.Degraded) == 0 {
 		return ""
 	}
-	return text.Reason(*v, lang)
+	why := text.Reason(*v, lang)
+	if plain && why == text.Reason(mail.Verdict{}, lang) {
+		return "" // such as a check that is not trained yet: every mail would say that nothing was found
+	}
+	return why
 }
 
 const (

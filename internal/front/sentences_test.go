@@ -37,6 +37,11 @@ func TestSentences(t *testing.T) {
 	if got := string(tr.fields(mail.Verdict{})); strings.Contains(got, "Explanation") {
 		t.Errorf("a mail that was simply delivered says\n%s", got)
 	}
+	for degraded, want := range map[string]bool{"bayes: skipped: not trained: 0 of 200 ham, 0 of 200 spam": false, "dnsbl: temperror: the server says no": true} {
+		if got := sentences(&mail.Verdict{Degraded: []string{degraded}}, text.En); (got != "") != want {
+			t.Errorf("%s: %q", degraded, got)
+		}
+	}
 }
 
 func headerField(head, name string) string {
