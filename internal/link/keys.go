@@ -111,7 +111,8 @@ func (k *Keys) Sign(ctx context.Context, c Claim) (string, error) {
 	return signer.sign(c), nil
 }
 
-// signer returns the first key of the file, or the newest of the store that has begun to sign.
+// signer returns the first key of the file, or the newest of the store that has begun to sign. Where none has, the first one
+// signs: it was made a moment after now was read, or by a node whose clock is ahead, and every node knows it.
 func (k *Keys) signer(now time.Time) (key, bool) {
 	if len(k.file) > 0 {
 		return k.file[0], true
@@ -122,6 +123,9 @@ func (k *Keys) signer(now time.Time) (key, bool) {
 		if !s.from.After(now) {
 			return s.key, true
 		}
+	}
+	if len(k.shared) > 0 {
+		return k.shared[0].key, true
 	}
 	return key{}, false
 }

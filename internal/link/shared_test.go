@@ -179,3 +179,28 @@ func TestFileBesideStore(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestFirstKeyAhead: the first key of all signs at once, also where its node's clock is ahead or a millisecond went by while
+// it was made.
+func TestFirstKeyAhead(t *testing.T) {
+	st := embedded(t)
+	ticking := &clock{now}
+	first, err := New(Options{Store: st.Client(), Lifetime: 14 * 24 * time.Hour, Rotation: 30 * 24 * time.Hour, Now: func() time.Time {
+		ticking.t = ticking.t.Add(time.Millisecond)
+		return ticking.t
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := sign(t, first, Claim{Person: addr(t, "taro@example.jp"), Action: "show"})
+	behind := node(t, st, &clock{now.Add(-time.Minute)})
+	other := sign(t, behind, Claim{Person: addr(t, "taro@example.jp"), Action: "show"})
+	for _, tok := range []string{token, other} {
+		if _, err := behind.Verify(t.Context(), tok, now); err != nil {
+			t.Error(err)
+		}
+		if _, err := first.Verify(t.Context(), tok, now); err != nil {
+			t.Error(err)
+		}
+	}
+}
