@@ -168,6 +168,9 @@ func (o observer) Concluded(r front.Record) {
 		}
 		o.m.Mail(v.Action)
 	}
+	if r.Action == string(ledger.Learned) {
+		o.m.Routed(r.Action)
+	}
 	if len(r.Verdicts) == 0 && r.Action != "aborted" && len(r.Reply) > 2 {
 		code, err := strconv.Atoi(strings.Fields(r.Reply)[0])
 		switch {

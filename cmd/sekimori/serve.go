@@ -155,7 +155,7 @@ func (s *server) open(ctx context.Context) error {
 	if cfg.Role != "console" {
 		s.front, err = front.New(front.Options{
 			Listen: s.inherited.listener("smtp", s.cfg), Config: cfg, Recipients: gen.rcpts.Directory, Share: s.shareHarvest(), Gate: front.AdaptGate(gen.judge.gate.Accept), Closed: gen.close,
-			Relay: relayPort{s.relay}, Keeper: keeperPort{s.keeper},
+			Relay: relayPort{s.relay}, Keeper: keeperPort{s.keeper}, Drop: s.dropFor(),
 			Spool: spoolPort{s.spool}, Ends: endsPort{s.ledger, s.log}, Bounceless: bounce.Refusal, Parse: mime.Parse, NewID: func() string { return xid.New().String() },
 			Log: s.log, Observer: observer{s.metrics, s.past.concluded, s.stories},
 		})

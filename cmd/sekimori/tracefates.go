@@ -111,7 +111,7 @@ func said(l text.Lang, what, from, rcpt, at string) string {
 		what = "rejected"
 	case "inflight":
 		what = "queued"
-	case "delivered", "held", "queued", "deferred", "rejected", "deleted", "expired", "discarded", "redirected", "bounced", "aborted", "uncertain":
+	case "delivered", "held", "queued", "deferred", "rejected", "deleted", "expired", "discarded", "redirected", "learned", "bounced", "aborted", "uncertain":
 	default:
 		what = "other"
 	}

@@ -39,6 +39,7 @@ var may = map[string][]string{
 	"filters/bayes":             {"internal/mime"},
 	"filters/bayes/measure":     {"reputation"},
 	"rules":                     {},
+	"internal/attached":         {"internal/mime"},
 	"quarantine":                {"internal/store", "internal/spool", "internal/mime", "internal/config"},
 	"quarantine/acts":           {"quarantine", "reputation", "filters/bayes", "internal/mime", "internal/audit", "internal/store"},
 	"internal/audit":            {"internal/store"},

@@ -8,6 +8,7 @@ type Bayes struct {
 	CampaignLimit int           `toml:"campaign_limit"` // near copies that are counted in a month; 0: no limit; default 20
 	Vocabulary    int           `toml:"vocabulary"`     // tokens kept in memory; 0: no limit; default 500000
 	Folders       []BayesFolder `toml:"folder"`
+	Drop          BayesDrop     `toml:"drop"`
 	Drift         BayesDrift    `toml:"drift"`
 }
 
@@ -31,7 +32,7 @@ type BayesDrift struct {
 
 func defaultBayes() Bayes {
 	return Bayes{
-		PersonLimit: 10, CampaignLimit: 20, Vocabulary: 500_000,
+		PersonLimit: 10, CampaignLimit: 20, Vocabulary: 500_000, Drop: defaultBayesDrop(),
 		Drift: BayesDrift{Enabled: true, Window: Duration(24 * time.Hour), Min: 10, Persons: 3, Released: 0.05, Reported: 0.01},
 	}
 }

@@ -29,6 +29,7 @@ func (v *validator) bayes() {
 	for i := range b.Folders {
 		v.bayesFolder(i, &b.Folders[i])
 	}
+	v.bayesDrop()
 	d := &b.Drift
 	if d.Window.D() < time.Hour || d.Window.D() > maxDrift {
 		v.fail("bayes.drift.window", "must be from 1h to 7d")

@@ -47,7 +47,7 @@ func (w *world) readLedger() (ledgerLines, error) {
 }
 
 // weights say which word stands for a mail that went through several hands: what is still open comes first.
-var weights = []string{"queued", "held", "delivered", "bounced", "deleted", "discarded", "redirected", "expired", "moved", "uncertain"}
+var weights = []string{"queued", "held", "delivered", "bounced", "deleted", "discarded", "redirected", "learned", "expired", "moved", "uncertain"}
 
 // of returns the last word about a mail for a recipient: of the entry itself, its parts, holds and releases, whose ids all begin
 // with the id that the client was told. Empty: there is no line, because a backend took it before it was acknowledged.

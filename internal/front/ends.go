@@ -9,8 +9,8 @@ import (
 // End is what became of a recipient whose mail is acknowledged and kept nowhere.
 type End struct {
 	Rcpt   mail.Address
-	State  string // discarded | redirected
-	Detail string // by which rule, and to whom
+	State  string // discarded | redirected | learned
+	Detail string // by which rule, and to whom; as what
 }
 
 // Ends is the record of them.

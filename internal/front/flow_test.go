@@ -25,6 +25,7 @@ import (
 //	-- config --    "key value": max_recipients, max_errors, max_failed, max_size, normalize, recipients PATH-CONTENT,
 //	                utf8, client ADDRESS, journal FORMAT, relays and mynetworks NETWORK,NETWORK, relays_reject
 //	                max_per_network RATE, subaddress CHARACTERS, internal_only ADDRESSES
+//	                drop_spam and drop_ham ADDRESSES, drop_from NETWORK, drop_says TEXT, drop_answers CODE S.D TEXT, no_drop
 //	-- recipients -- the recipient file of example.jp (default: any)
 //	-- aliases --   its alias file
 //	-- directory -- instead of the recipient file: "ADDRESS [internal]", "away"
@@ -114,6 +115,10 @@ func flowConfig(t *testing.T, w *world, text string) (from string) {
 			w.cfg.SMTP.TrustedRelaysReject = true
 		default:
 			if flowRecipients(t, w, key, value) {
+				continue
+			}
+			if strings.Contains(key, "drop") {
+				flowDrop(t, w, key, value)
 				continue
 			}
 			t.Fatalf("config: %q", line)

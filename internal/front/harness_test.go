@@ -49,6 +49,7 @@ type world struct {
 	ways     func(*Options)  // puts real parts in the place of scripted ones
 	down     map[string]bool // recipients whose backends are down, with on_backend_down = "defer"
 	source   recipients.Source
+	drop     *worldDrop
 
 	mu        sync.Mutex
 	ids       int
@@ -66,7 +67,7 @@ type world struct {
 }
 
 func newWorld(t testing.TB) *world {
-	return &world{
+	w := &world{
 		t: t, atRcpt: map[string]mail.Verdict{}, atData: map[string]mail.Verdict{}, answers: map[string]Answer{},
 		cfg: &config.Config{
 			Hostname: "mx.example.jp",
@@ -77,6 +78,8 @@ func newWorld(t testing.TB) *world {
 			Domains: []config.Domain{{Names: []string{"example.jp", "例え.jp"}, Recipients: "any"}, {Names: []string{"example.net"}, Recipients: "any"}},
 		},
 	}
+	w.drop = &worldDrop{w: w}
+	return w
 }
 
 // start makes the server; the configuration is not changed afterwards.
@@ -86,6 +89,9 @@ func (w *world) start() *world {
 		Config: w.cfg, Recipients: w.directory(w.cfg), Gate: w, Relay: (*worldRelay)(w), Keeper: (*worldKeeper)(w), Spool: (*worldSpool)(w), Ends: (*worldEnds)(w), Bounceless: w.bounceless, Parse: mime.Parse,
 		NewID: w.newID, Log: slog.New(slog.NewTextHandler(lockedWriter{w}, nil)), Observer: (*worldObserver)(w),
 		Now: func() time.Time { return time.Date(2026, 11, 20, 5, 32, 0, 0, time.UTC) },
+	}
+	if w.drop != nil {
+		o.Drop = w.drop
 	}
 	if w.ways != nil {
 		w.ways(&o)

@@ -18,6 +18,7 @@ type question struct {
 	// who exists, and so that "unknown" takes as long as "known".
 	behind    mail.Reply
 	behindWhy string
+	drop      string // the class that mail to it teaches; "" for all but learning addresses
 }
 
 // recipient reads what stands in RCPT and finds out whether it is ours.
@@ -30,6 +31,12 @@ func (w *wire) recipient(to string) question {
 		q.reply, q.why = mail.Permanent(553, 1, 3, err.Error()), "address"
 		return q
 	case tx.has(a):
+		return q
+	case w.set.cfg.Bayes.Drop.Class(a) != "":
+		w.dropRcpt(&q, w.set.cfg.Bayes.Drop.Class(a))
+		return q
+	case tx.drop != "":
+		q.reply, q.why = besideDrop, "drop"
 		return q
 	case !tx.bare && !w.set.rcpts.Ours(a):
 		q.reply, q.why = mail.Permanent(550, 7, 1, "relaying denied"), "relay"
@@ -103,6 +110,7 @@ func (w *wire) exempt() bool { return w.session.Trusted || w.session.Relayed() }
 // accept takes a recipient into the transaction.
 func (tx *transaction) accept(q question) {
 	tx.judging.Accept(q.addr)
+	tx.drop = q.drop
 	tx.rcpts = append(tx.rcpts, q.addr)
 	if len(q.mailboxes) > 0 {
 		if tx.owners == nil {

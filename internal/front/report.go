@@ -25,7 +25,7 @@ type Record struct {
 	Message  *mail.Message // nil when none came
 	// Mailboxes are whose mail it is for those of Rcpts that stand for others.
 	Mailboxes map[mail.Address][]mail.Address
-	Action    string    // the strictest action, or accepted, rejected, deferred without a verdict; aborted: no message came
+	Action    string    // the strictest action, or accepted, rejected, deferred without a verdict; learned; aborted: no message came
 	Lang      text.Lang // in which the log line says why
 	Why       string    // what refused or aborted it before the verdict
 	Size      int64
@@ -57,7 +57,7 @@ func (s *Server) record(w *wire, tx *transaction, action, why string) {
 	r.Action = action
 	if action == "" {
 		r.Action = outcome(tx)
-		r.Reply = "250 2.0.0 accepted"
+		r.Reply = "250 2.0.0 " + tx.accepted()
 		if !tx.reply.IsZero() {
 			r.Reply = tx.reply.WithText(ascii(tx.reply.Text())).String()
 		}
@@ -73,6 +73,8 @@ func outcome(tx *transaction) string {
 		return mail.Reject.String()
 	case !tx.reply.IsZero():
 		return mail.Defer.String()
+	case tx.drop != "":
+		return endLearned
 	}
 	var worst mail.Action
 	word := ""

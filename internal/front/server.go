@@ -30,7 +30,9 @@ type Options struct {
 	// Recipients knows who is ours; its owner keeps it up to date.
 	Recipients *recipients.Directory
 	// Share counts in the store that all hosts share; nil: each counts for itself.
-	Share    Share
+	Share Share
+	// Drop learns what is handed in to learning addresses; nil: nothing is.
+	Drop     Drop
 	Parse    func(raw []byte) *mail.Message // mime.Parse
 	NewID    func() string                  // short, unique, of letters, digits and hyphens
 	Log      *slog.Logger

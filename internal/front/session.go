@@ -102,7 +102,7 @@ func (d dialogue) Rcpt(to string, _ *smtp.RcptOptions) (err error) {
 		return nil
 	}
 	var v mail.Verdict
-	if q.reply.IsZero() {
+	if q.reply.IsZero() && q.drop == "" {
 		v = w.judgeRcpt(&q)
 	}
 	if !q.reply.IsZero() {
@@ -161,7 +161,7 @@ func (d dialogue) Data(r io.Reader) (err error) {
 	reply := w.srv.conclude(w, tx)
 	if reply.IsZero() {
 		w.tally.junk, w.tally.errors = 0, 0
-		w.override = "250 2.0.0 accepted id=" + tx.id + "\r\n"
+		w.override = "250 2.0.0 " + tx.accepted() + " id=" + tx.id + "\r\n"
 		return nil
 	}
 	w.override = withID(reply.WithText(ascii(reply.Text())).String(), tx.id) + "\r\n"
@@ -209,6 +209,9 @@ func (s *Server) conclude(w *wire, tx *transaction) mail.Reply {
 	}
 	if loops(tx.message, w.set.cfg.Hostname) {
 		return tx.refuse(w, mail.Permanent(554, 4, 6, "the mail is going round in circles"), "loop")
+	}
+	if tx.drop != "" {
+		return s.handIn(w, tx)
 	}
 	w.findClient(tx)
 	begun := time.Now()

@@ -18,6 +18,7 @@ type transaction struct {
 	rcpts   []mail.Address
 	owners  map[string][]mail.Address // of recipients that stand for others, by Key
 	bare    bool                      // the present RCPT was <postmaster>
+	drop    string                    // the class that it teaches; "": it is for people
 	chunks  bool                      // BDAT has begun
 
 	body       body
@@ -26,6 +27,7 @@ type transaction struct {
 	verdicts   []mail.Verdict
 	ends       []string // what became of each recipient, as dispose found
 	reply      mail.Reply
+	said       string // with the acceptance; "": nothing more
 
 	start, dataStart, received       time.Time
 	rcptTime, judgeTime, disposeTime time.Duration

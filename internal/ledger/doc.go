@@ -65,6 +65,7 @@ const (
 	Deleted    State = "deleted"    // by whom
 	Discarded  State = "discarded"  // by which rule
 	Redirected State = "redirected" // by which rule, to whom
+	Learned    State = "learned"    // handed in to a learning address, and kept nowhere else
 	Expired    State = "expired"    // the retention ended and was announced
 	Moved      State = "moved"      // goes on under another id: held as undeliverable, released into the queue, exported
 	Uncertain  State = "uncertain"  // sent to a backend whose answer was lost; it is sent at most once, so nobody asks again
@@ -73,7 +74,7 @@ const (
 
 // States returns the end states in the order in which they are told.
 func States() []State {
-	return []State{Delivered, Bounced, Deleted, Discarded, Redirected, Expired, Moved, Uncertain, Withdrawn}
+	return []State{Delivered, Bounced, Deleted, Discarded, Redirected, Learned, Expired, Moved, Uncertain, Withdrawn}
 }
 
 // Place is where a mail is kept before its end.

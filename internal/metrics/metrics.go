@@ -122,7 +122,7 @@ func (r *Registry) Mail(action mail.Action) { r.mails.WithLabelValues(action.Str
 // Would counts one recipient's mail of which more would have been done without the policy's mode: the word of that.
 func (r *Registry) Would(word string) { r.would.WithLabelValues(word).Inc() }
 
-// Routed counts one recipient's mail that was accepted and went elsewhere: word is "redirect" or "discard".
+// Routed counts one recipient's mail that was accepted and went elsewhere: word is "redirect", "discard" or "learned".
 func (r *Registry) Routed(word string) { r.mails.WithLabelValues(word).Inc() }
 
 // Open says how many connections are open.

@@ -87,6 +87,10 @@ var traceWords = map[string]map[Lang]string{
 	"said.redirected": {
 		En: "The mail from %[1]s to %[2]s of %[3]s was sent to another recipient by a rule.", Ja: "%[3]s の %[1]s から %[2]s 宛てのメールは、管理者の設定したルールにより別の宛先へ送りました。",
 	},
+	"said.learned": {
+		En: "The mail from %[1]s to %[2]s of %[3]s was handed in to be learned; what was attached to it is taken into account from then on.",
+		Ja: "%[3]s の %[1]s から %[2]s 宛てのメールは、学習用のメールとして受け付けました。添付されたメールの内容は、以後の判定に反映されます。",
+	},
 	"said.bounced": {
 		En: "The mail from %[1]s to %[2]s of %[3]s could not be delivered, and the sender was told.", Ja: "%[3]s の %[1]s から %[2]s 宛てのメールは配送できず、差出人に通知しました。",
 	},
@@ -132,6 +136,7 @@ var traceWords = map[string]map[Lang]string{
 
 	"state.held": {En: "held", Ja: "隔離中"}, "state.releasing": {En: "being released", Ja: "受信処理中"},
 	"state.delivered": {En: "delivered", Ja: "配送済み"}, "state.inflight": {En: "sent, the answer is awaited", Ja: "送信済み（応答待ち）"},
+	"state.learned": {En: "learned", Ja: "学習済み"},
 	"state.refused": {En: "refused", Ja: "拒否"}, "state.deferred": {En: "put off", Ja: "一時的な失敗"},
 	"state.released": {En: "released", Ja: "受信"}, "state.deleted": {En: "deleted", Ja: "削除"}, "state.expired": {En: "expired", Ja: "保存期間の終了"},
 }
