@@ -241,7 +241,8 @@ func (l *loader) identify(docs []parsed) {
 	for _, r := range l.p.rules {
 		r.cond.atoms(func(c *cond) { c.sum = l.sumOf(c) })
 	}
-	l.p.names = keysOf(l.vocab.facts)
+	l.p.names = append(keysOf(l.vocab.facts), l.vocab.attrFacts()...)
+	slices.Sort(l.p.names)
 	l.p.asked = map[string]bool{}
 	for _, w := range l.vocab.words {
 		switch w.kind {

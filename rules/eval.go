@@ -121,6 +121,9 @@ func (s *state) rcpt(tx *mail.Transaction, rcpt mail.Address) {
 		case "rcpt.mailboxes":
 			s.set(i, tx.MailboxTexts(rcpt))
 		default:
+			if w.kind == attrWord || w.kind == attrsWord {
+				s.set(i, attrValue(tx, rcpt, w))
+			}
 			if w.perRcpt && w.kind == factWord {
 				s.set(i, tx.RcptFact(rcpt, w.key))
 			}

@@ -29,7 +29,8 @@ func TestFactsPage(t *testing.T) {
 		}
 		b.WriteString("| fact | type | from | meaning | 意味 |\n|---|---|---|---|---|\n")
 		for _, f := range facts {
-			key := "fact." + f.Name
+			name, _, _ := strings.Cut(f.Name, "(")
+			key := "fact." + name
 			en, ja := text.Fill(key, text.En), text.Fill(key, text.Ja)
 			if en == "" || ja == "" {
 				t.Errorf("%s is not said in both languages", f.Name)
@@ -38,6 +39,7 @@ func TestFactsPage(t *testing.T) {
 		}
 	}
 	section("Facts of the session, the envelope and the message", "", mail.BaseFacts)
+	section("Attributes of the recipient", "", mail.RcptLookups)
 	for _, s := range filters.Specs() {
 		section("`"+s.Name+"`", s.Name, s.Facts)
 	}

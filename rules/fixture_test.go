@@ -65,7 +65,8 @@ var fixtureSymbols = []mail.Symbol{
 
 func fixtureOptions() Options {
 	return Options{
-		Facts: fixtureFacts, Symbols: fixtureSymbols, States: fixtureChecks, Domains: []string{"example.jp", "example.co.jp"},
+		Attributes: []string{"department", "preferredLanguage"},
+		Facts:      fixtureFacts, Symbols: fixtureSymbols, States: fixtureChecks, Domains: []string{"example.jp", "example.co.jp"},
 		Now: func() time.Time { return time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC) },
 	}
 }

@@ -87,7 +87,7 @@ func (x *decoder) template(v *value) (parts []part) {
 		key := s[at+1 : at+end]
 		base, name, _ := strings.Cut(key, ".")
 		if i, ok := x.env.vocab.member(base, name); !ok {
-			x.errorf(v.within(at+1), "unknown fact %q%s", key, suggest(key, x.env.vocab.names()))
+			x.errorf(v.within(at+1), "%s", x.env.vocab.noFact(key))
 		} else {
 			parts = append(parts, part{word: i})
 		}

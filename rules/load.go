@@ -31,6 +31,9 @@ type Options struct {
 	Facts   []mail.Fact // of all checks; the base facts need not be among them
 	Symbols []mail.Symbol
 	States  []string // names of all checks
+	// Attributes are those of recipients that the sources are read for, each once whatever its case. A rule that asks for another is an
+	// error.
+	Attributes []string
 	// Domains are ours, for which rules can be; nil: every domain will do.
 	Domains []string
 	// Member says whether an address is a member of a group of the directory. Its error says that nobody can tell: what is asked

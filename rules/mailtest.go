@@ -29,9 +29,10 @@ type MailTest struct {
 	Zone   string    // what DNS answers; see DNS
 	DNS    bool      // there is a Zone; without one, checks that ask DNS do not look
 
-	Facts []mail.FactValue // of checks, which do not look themselves then
-	Found []string         // symbols that checks found
-	Down  []string         // checks that could not look
+	// Facts are of checks, which do not look themselves then, and what the directory says of all recipients: rcpt.groups and mail.AttrFact.
+	Facts []mail.FactValue
+	Found []string // symbols that checks found
+	Down  []string // checks that could not look
 
 	Expect MailExpect
 }
@@ -245,8 +246,9 @@ func (x *testReader) facts(m *MailTest, prefix string, t *table) {
 		i, ok := x.p.vocab.member(base, name)
 		switch {
 		case !ok:
-			x.errorf(e.off, "unknown fact %q%s", key, suggest(key, x.p.vocab.names()))
+			x.errorf(e.off, "%s", x.p.vocab.noFact(key))
 			continue
+		case fromDirectory(x.p.vocab.words[i]):
 		case !slices.Contains(x.p.vocab.checks, base):
 			x.errorf(e.off, "%s comes from the mail and its envelope (client, helo, from, rcpt, time), it cannot be given", key)
 			continue
@@ -258,6 +260,11 @@ func (x *testReader) facts(m *MailTest, prefix string, t *table) {
 		if !ok {
 			x.errorf(e.val.off, "%s is %s, not %s", key, typeNames[x.p.vocab.words[i].typ], e.val.kind)
 			continue
+		}
+		if w := x.p.vocab.words[i]; w.kind == attrWord {
+			key, val = w.arg, []string{val.(string)}
+		} else if w.kind == attrsWord {
+			key = w.arg
 		}
 		m.Facts = append(m.Facts, mail.FactValue{Name: key, Value: val})
 	}

@@ -213,6 +213,9 @@ func (c *reader) functions() []string {
 }
 
 func (c *reader) call(x *ast.CallNode) ast.Node {
+	if n := c.attribute(x); n != nil {
+		return n
+	}
 	id, ok := x.Callee.(*ast.IdentifierNode)
 	if !ok {
 		c.nodeError(x, "facts are not functions; what stands in a text is asked for with message.subject contains \"…\"")
@@ -221,6 +224,9 @@ func (c *reader) call(x *ast.CallNode) ast.Node {
 	switch id.Value {
 	case "resembles":
 		return c.resembles(x)
+	case "attr", "attrs":
+		c.nodeError(x, "unknown function %q; did you mean \"rcpt.%s\"?", id.Value, id.Value)
+		return x
 	case "symbol", "header", "headers", "raw_header", "raw_headers":
 		return c.lookup(x, id)
 	}

@@ -21,6 +21,8 @@ func (p *Policy) Replayer() *Replayer {
 		switch w.kind {
 		case factWord:
 			r.only.facts = append(r.only.facts, w.key)
+		case attrWord, attrsWord:
+			r.only.facts = append(r.only.facts, w.arg)
 		case headerWord, headersWord, rawHeaderWord, rawHeadersWord:
 			r.only.fields = append(r.only.fields, w.arg)
 		}

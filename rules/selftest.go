@@ -99,7 +99,7 @@ func (x *decoder) given(out *test, key string, e *entry) {
 	default:
 		var ok bool
 		if i, ok = v.member(base, name); !ok {
-			x.errorf(e.off, "unknown fact %q%s", key, suggest(key, v.names()))
+			x.errorf(e.off, "%s", v.noFact(key))
 			return
 		}
 	}

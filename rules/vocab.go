@@ -14,7 +14,8 @@ type vocabulary struct {
 	symbols map[string]mail.Symbol
 	checks  []string
 	lists   map[string]*list
-	words   []*word // every name that some rule reads, by number
+	attrs   []string // that directories are read for
+	words   []*word  // every name that some rule reads, by number
 	byKey   map[string]int
 }
 
@@ -40,12 +41,14 @@ const (
 	headersWord
 	rawHeaderWord
 	rawHeadersWord
+	attrWord  // arg is the name of the fact that holds all values
+	attrsWord // likewise
 )
 
 var stateNames = []string{"ok", "skipped", "temperror", "pending"}
 
 func newVocabulary(o Options) *vocabulary {
-	v := &vocabulary{facts: map[string]mail.Fact{}, symbols: map[string]mail.Symbol{}, lists: map[string]*list{}, byKey: map[string]int{}}
+	v := &vocabulary{facts: map[string]mail.Fact{}, symbols: map[string]mail.Symbol{}, lists: map[string]*list{}, byKey: map[string]int{}, attrs: o.Attributes}
 	for _, f := range slices.Concat(mail.BaseFacts, o.Facts) {
 		v.facts[f.Name] = f
 	}
@@ -80,6 +83,11 @@ func (v *vocabulary) member(base, name string) (int, bool) {
 	key := base + "." + name
 	if f, ok := v.facts[key]; ok {
 		return v.intern(word{key: key, kind: factWord, typ: f.Type, stage: f.Stage, perRcpt: f.PerRcpt}), true
+	}
+	if base == "rcpt" {
+		if fn, arg, ok := attrCall(name); ok {
+			return v.attr(fn, arg)
+		}
 	}
 	if name == "state" && slices.Contains(v.checks, base) {
 		return v.intern(word{key: key, kind: stateWord, arg: base, typ: mail.String, stage: v.lastStage(base)}), true

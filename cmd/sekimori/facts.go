@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"sekimori/filters"
+	"sekimori/internal/mail"
 	"sekimori/internal/text"
 )
 
@@ -19,8 +22,9 @@ type factRow struct {
 // facts lists what rules can ask for. It needs no configuration.
 func (c symbolsCmd) facts(a *app) error {
 	var rows []factRow
-	for _, f := range filters.Facts(filters.Specs()) {
-		rows = append(rows, factRow{f.Name, f.Kind(), f.Values, f.Stage.String(), f.PerRcpt, text.Fill("fact."+f.Name, text.Lang(c.Lang))})
+	for _, f := range slices.Concat(filters.Facts(filters.Specs()), mail.RcptLookups) {
+		name, _, _ := strings.Cut(f.Name, "(")
+		rows = append(rows, factRow{f.Name, f.Kind(), f.Values, f.Stage.String(), f.PerRcpt, text.Fill("fact."+name, text.Lang(c.Lang))})
 	}
 	if c.JSON {
 		return a.json(rows)

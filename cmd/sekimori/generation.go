@@ -61,6 +61,14 @@ func (s *server) newGeneration(ctx context.Context, cfg *config.Config) (*genera
 		}
 		return g.rcpts.Groups(a)
 	}
+	if len(cfg.RuleAttributes()) > 0 {
+		o.attrs = func(a mail.Address) (map[string][]string, error) {
+			if g.rcpts == nil {
+				return nil, errNoDirectory
+			}
+			return g.rcpts.Attributes(a)
+		}
+	}
 	if old := s.present.Load(); old.judge != nil {
 		o.keep = old.judge
 	}

@@ -46,6 +46,7 @@ type judgeOptions struct {
 	keep    *judge                      // of which to keep what may be kept; nil: nothing
 	member  func(group, a mail.Address) (bool, error)
 	groups  func(a mail.Address) ([]string, error)
+	attrs   func(a mail.Address) (map[string][]string, error)
 	facts   func(*rules.Policy, *rules.Case, []mail.Verdict) // nil: what the rules see is not kept
 	judged  func([]mail.Verdict)                             // is told of every verdict; nil: nobody is
 	version string                                           // of the set of rules; "": it is read from the files
@@ -103,7 +104,7 @@ func loadRules(cfg *config.Config, o rules.Options) (*rules.Policy, error) {
 		Dir: cfg.RulesDir, Defaults: cfg.Policy.Defaults, Disable: cfg.Policy.Disable, Thresholds: cfg.Policy.Thresholds,
 		Mode: cfg.Policy.Mode, Facts: filters.Facts(specs), Symbols: filters.Symbols(specs), States: filters.Names(specs),
 		DecodeHeader: mime.DecodeHeader, Protected: cfg.Quarantine.AdminOnly,
-		OnSuspend: o.OnSuspend, Member: o.Member, Extra: o.Extra, Domains: ourDomains(cfg),
+		OnSuspend: o.OnSuspend, Member: o.Member, Extra: o.Extra, Domains: ourDomains(cfg), Attributes: cfg.RuleAttributes(),
 		Now: func() time.Time { return time.Now().In(cfg.Digest.Location()) },
 	})
 }
@@ -177,7 +178,7 @@ func newJudge(ctx context.Context, cfg *config.Config, o judgeOptions) (*judge, 
 	}
 	j.gate = gate.New(gate.Options{
 		Keep: o.facts, Judged: o.judged,
-		Groups: o.groups, Chain: j.chain, Policy: j.policy, Degraded: degraded, Now: func() time.Time {
+		Groups: o.groups, Attributes: o.attrs, Chain: j.chain, Policy: j.policy, Degraded: degraded, Now: func() time.Time {
 			return time.Now().In(cfg.Digest.Location()) // rules speak of the hour on people's clocks
 		},
 	})

@@ -24,7 +24,10 @@ func (recipientsShowCmd) Help() string {
 // shownRecipient is the JSON of show.
 type shownRecipient struct {
 	recipients.Resolution
-	Place *recipients.Status `json:"place,omitempty"`
+	Groups []string `json:"groups,omitempty"` // that rules see as rcpt.groups
+	// Attributes are those that rules see by rcpt.attr; one that is not there nobody knows.
+	Attributes map[string][]string `json:"attributes,omitempty"`
+	Place      *recipients.Status  `json:"place,omitempty"`
 }
 
 func (c recipientsShowCmd) Run(a *app) error {
@@ -44,6 +47,10 @@ func (c recipientsShowCmd) Run(a *app) error {
 	}
 	defer func() { _ = d.Close() }()
 	r := shownRecipient{Resolution: d.Find(a.ctx, addr)}
+	if r.Result != recipients.Foreign { // an error is said by the status of the place
+		r.Groups, _ = d.Groups(addr)
+		r.Attributes, _ = d.Attributes(addr)
+	}
 	for _, s := range recipientStatus(cfg, d) {
 		for _, name := range s.Domains {
 			if name == addr.Domain {
@@ -84,6 +91,12 @@ func (a *app) showRecipient(cfg *config.Config, r shownRecipient) error {
 		line("quarantine of", joinAddresses(r.Mailboxes, ", "))
 	}
 	line("language", r.Lang)
+	line("in groups", strings.Join(r.Groups, ", "))
+	if r.Result != recipients.Foreign {
+		for _, name := range cfg.RuleAttributes() {
+			line(name, attributeWords(r.Attributes, name))
+		}
+	}
 	for _, n := range r.Notes {
 		line("~/.forward", n)
 	}
@@ -97,6 +110,17 @@ func (a *app) showRecipient(cfg *config.Config, r shownRecipient) error {
 		line("our domains", strings.Join(ours, ", "))
 	}
 	return w.Flush()
+}
+
+func attributeWords(all map[string][]string, name string) string {
+	values, known := all[strings.ToLower(name)]
+	switch {
+	case !known:
+		return "unknown to rules: what keeps the recipients of this domain is not read for it, or did not answer"
+	case len(values) == 0:
+		return "(none)"
+	}
+	return strings.Join(values, " | ")
 }
 
 func joinAddresses(list []mail.Address, sep string) string {

@@ -17,8 +17,9 @@ func TestRecipients(t *testing.T) {
 	if err := os.Mkdir(filepath.Dir(rule), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	const hold = "[[rule]]\nid = \"JIRO\"\ndescribe = { ja = \"a\", en = \"b\" }\nwhen = '\"jiro@example.test\" in rcpt.mailboxes'\naction = \"hold\"\n"
-	for path, text := range map[string]string{rule: hold, list: "taro@example.test\njiro@example.test\n", aliases: "sales: taro, jiro\nboard: taro\n"} {
+	const hold = "[[rule]]\nid = \"JIRO\"\ndescribe = { ja = \"a\", en = \"b\" }\nwhen = '\"jiro@example.test\" in rcpt.mailboxes'\naction = \"hold\"\n" +
+		"[[rule]]\nid = \"OF_SALES\"\ndescribe = { ja = \"a\", en = \"b\" }\nwhen = 'rcpt.attr(\"department\") == \"Sales\"'\nadd_header = { X-Department = '{rcpt.attr(\"department\")}' }\n"
+	for path, text := range map[string]string{rule: hold, list: "taro@example.test {department = Sales}\njiro@example.test\n", aliases: "sales: taro, jiro\nboard: taro\n"} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -26,6 +27,8 @@ func TestRecipients(t *testing.T) {
 	p := startIn(t, dir, "rules_dir = \"rules\"\n"+serveConfig(dir, fmt.Sprintf(`
 [[smtp.listener]]
 listen = ["127.0.0.1:0"]
+[recipients]
+rule_attributes = ["department"]
 [[domain]]
 names = ["example.test"]
 recipients = "file:%s"
@@ -46,11 +49,17 @@ thresholds = {}
 	if r := c.data([]byte("Subject: x\r\n\r\nhello\r\n")); !strings.HasPrefix(r, "250") {
 		t.Fatal(r)
 	}
+	if got := boxed(t, filepath.Join(dir, "box")); strings.Count(got, "X-Department: Sales\r\n") != 1 {
+		t.Errorf("the attribute of taro decides, and is filled in: %s", got)
+	}
 	for _, want := range []struct {
 		args, out string
 		code      int
 	}{
 		{"recipients show sales+x@example.test", "quarantine of    taro@example.test, jiro@example.test", 0},
+		{"recipients show taro@example.test", "department     Sales", 0},
+		{"recipients show taro@example.test", "in groups      board@example.test, sales@example.test", 0},
+		{"recipients show jiro@example.test", "department     (none)", 0},
 		{"recipients show board@example.test", "takes mail from mynetworks only", 0},
 		{"recipients show hanako@example.test", "is unknown: 550 5.1.1", 1},
 		{"recipients show taro@other.test", "is not ours", 1},
@@ -78,6 +87,24 @@ thresholds = {}
 	if out, code := p.command("check"); code != 1 || !strings.Contains(out, list+":2:1: ") {
 		t.Errorf("%d %s", code, out)
 	}
+}
+
+// boxed gives all mails of a Maildir one after the other.
+func boxed(t *testing.T, box string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(box, "new", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(b)
+	}
+	return all.String()
 }
 
 // TestCalloutPostfix asks a real Postfix who exists; then one that accepts every address.

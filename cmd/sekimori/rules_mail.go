@@ -102,8 +102,26 @@ func (t *mailTester) judge(ctx context.Context, m rules.MailTest) (*judge, func(
 		closing()
 		return nil, nil, err
 	}
-	j.gate = gate.New(gate.Options{Chain: j.chain, Policy: j.policy, Degraded: map[string]mail.Action{}, Now: now})
+	o := gate.Options{Chain: j.chain, Policy: j.policy, Degraded: map[string]mail.Action{}, Now: now}
+	o.Groups, o.Attributes = directoryOf(m)
+	j.gate = gate.New(o)
 	return j, closing, nil
+}
+
+// directoryOf answers as a test says that the directory does; nil: it says nothing.
+func directoryOf(m rules.MailTest) (groups func(mail.Address) ([]string, error), attrs func(mail.Address) (map[string][]string, error)) {
+	known := map[string][]string{}
+	for _, f := range m.Facts {
+		values, _ := f.Value.([]string)
+		if f.Name == "rcpt.groups" {
+			groups = func(mail.Address) ([]string, error) { return values, nil }
+		}
+		if name, ok := strings.CutPrefix(f.Name, mail.AttrFact("")); ok {
+			known[name] = values
+			attrs = func(mail.Address) (map[string][]string, error) { return known, nil }
+		}
+	}
+	return groups, attrs
 }
 
 // testSpecs are the checks of a test. One of which the test says what it finds does not look; one that asks DNS looks when the test

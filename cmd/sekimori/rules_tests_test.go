@@ -29,6 +29,21 @@ action = "tag"
   expect = "miss"
   given = { "from.domain" = "other.test" }
 [[rule]]
+id = "OF_SALES"
+describe = { ja = "営業部あてです。", en = "To sales" }
+when = 'rcpt.attr("department") == "Sales"'
+score = 0.1
+[[rule]]
+id = "OF_OTHERS"
+describe = { ja = "営業部以外あてです。", en = "To others" }
+when = 'not ("Sales" in rcpt.attrs("department"))'
+score = 0.1
+[[rule]]
+id = "TO_BOARD"
+describe = { ja = "役員あてです。", en = "To the board" }
+when = '"board@example.test" in rcpt.groups'
+score = 0.1
+[[rule]]
 id = "NOBODY_TESTS"
 describe = { ja = "送信元の例です。", en = "Untested" }
 when = 'from.domain == "untested.test"'
@@ -65,6 +80,17 @@ expect = { unknown = "INVOICE_FROM_ABROAD", hits = "GEOIP_TEMPERROR" }
 
 [[mail]]
 file = "invoice.eml"
+name = "what the directory says"
+facts = { 'rcpt.attr("department")' = "Sales", "rcpt.groups" = ["board@example.test"] }
+expect = { hits = ["OF_SALES", "TO_BOARD"], misses = "OF_OTHERS" }
+
+[[mail]]
+file = "invoice.eml"
+name = "the directory is silent"
+expect = { unknown = ["OF_SALES", "OF_OTHERS", "TO_BOARD"] }
+
+[[mail]]
+file = "invoice.eml"
 name = "forged"
 from = "x@sender.test"
 client = "198.51.100.1"
@@ -91,7 +117,7 @@ func TestRulesTest(t *testing.T) {
 		code := run(t.Context(), append([]string{"-c", filepath.Join(dir, "sekimori.toml"), "rules", "test"}, args...), nil, &out, &out)
 		return out.String(), code
 	}
-	put("sekimori.toml", "rules_dir = \"rules\"\ndata_dir = \"data\"\n[digest]\ntime_zone = \"Asia/Tokyo\"\n[[domain]]\nnames = [\"example.test\"]\nrecipients = \"any\"\nbackends = [\"maildir:m\"]\n")
+	put("sekimori.toml", "recipients.rule_attributes = [\"department\"]\nrules_dir = \"rules\"\ndata_dir = \"data\"\n[digest]\ntime_zone = \"Asia/Tokyo\"\n[[domain]]\nnames = [\"example.test\"]\nrecipients = \"any\"\nbackends = [\"maildir:m\"]\n")
 	put("rules/10-mail.toml", mailRules)
 	put("rules/tests/tests.toml", mailTests)
 	put("rules/tests/invoice.eml", "From: x@sender.test\nTo: taro@example.test\nSubject: =?UTF-8?B?44GU6KuL5rGC5pu4?=\nMessage-ID: <1@sender.test>\nDate: Fri, 27 Nov 2026 09:00:00 +0900\n\nbody\n")

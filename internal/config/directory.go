@@ -26,6 +26,8 @@ type LDAP struct {
 	Scope      string         `toml:"scope"`  // sub | one; default sub
 	Filter     string         `toml:"filter"` // default: by kind, everything that has an address
 	Attributes LDAPAttributes `toml:"attributes"`
+	// RuleAttributes are read for rules, which ask for them by rcpt.attr("NAME"); case does not matter.
+	RuleAttributes []string `toml:"rule_attributes"`
 
 	PageSize       int      `toml:"page_size"`       // default 1000, the most that AD gives (RFC 2696)
 	ConnectTimeout Duration `toml:"connect_timeout"` // with TLS and bind; default 5s
@@ -75,6 +77,9 @@ type SQL struct {
 	// ChangedSince gives the rows that changed since a time of the database's own clock, its one parameter; the same columns,
 	// and deleted.
 	ChangedSince string `toml:"changed_since"`
+	// RuleAttributes are further columns of the queries, for rules, which ask for them by rcpt.attr("NAME"). Rows of one address give
+	// one value each.
+	RuleAttributes []string `toml:"rule_attributes"`
 
 	MaxConnections int      `toml:"max_connections"` // default 4
 	ConnectTimeout Duration `toml:"connect_timeout"` // default 5s

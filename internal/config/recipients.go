@@ -11,6 +11,8 @@ type Recipients struct {
 	KnownFor      Duration `toml:"known_for"`      // how long what a backend accepted answers while it is away; default 7d
 	// ForwardHomes are directories with homes: the ~/.forward of accounts beneath them is followed. Empty: none is read.
 	ForwardHomes []string `toml:"forward_homes"`
+	// RuleAttributes are those that recipient and alias files may give an address, for rules: {department = 営業部}.
+	RuleAttributes []string `toml:"rule_attributes"`
 }
 
 func defaultRecipients() Recipients {

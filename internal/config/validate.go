@@ -59,6 +59,7 @@ func (v *validator) run() {
 	v.drain()
 	v.landlock()
 	v.recipientLimits()
+	v.ruleAttributes()
 	v.forwardHomes()
 	v.oneOf("log.format", c.Log.Format, "", "json", "text")
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")

@@ -22,6 +22,7 @@ type Gate struct {
 	degraded map[string]mail.Action // dependency -> at least this, when a check that needs it could not look
 	keep     func(*rules.Policy, *rules.Case, []mail.Verdict)
 	groups   func(mail.Address) ([]string, error)
+	attrs    func(mail.Address) (map[string][]string, error)
 	now      func() time.Time
 	judged   func([]mail.Verdict)
 }
@@ -34,6 +35,8 @@ type Options struct {
 	Now      func() time.Time
 	// Groups says in which groups of the directory a recipient is, from memory; nil, or an error: nobody knows.
 	Groups func(mail.Address) ([]string, error)
+	// Attributes says what is known of the attributes of a recipient that rules ask for, by name in lower case; nil, or an error: nothing.
+	Attributes func(mail.Address) (map[string][]string, error)
 	// Keep is told what the rules saw and said, before [degraded] applies: of every message, and of a recipient whom they refuse or put
 	// off. It must not keep what it is given. nil: nobody is told.
 	Keep func(*rules.Policy, *rules.Case, []mail.Verdict)
@@ -44,7 +47,7 @@ type Options struct {
 
 // New returns a Gate.
 func New(o Options) *Gate {
-	return &Gate{chain: o.Chain, policy: o.Policy, degraded: o.Degraded, groups: o.Groups, now: o.Now, keep: o.Keep, judged: o.Judged}
+	return &Gate{chain: o.Chain, policy: o.Policy, degraded: o.Degraded, groups: o.Groups, attrs: o.Attributes, now: o.Now, keep: o.Keep, judged: o.Judged}
 }
 
 // Visit is one connection. Its methods are called by one goroutine, in the order of the dialogue.
@@ -251,11 +254,18 @@ func (j *Judging) forChecks(stage mail.Stage) mail.Transaction {
 
 // person enters what the directory knows of a recipient.
 func (g *Gate) person(tx *mail.Transaction, rcpt mail.Address) {
-	if g.groups == nil {
+	if g.groups != nil {
+		if list, err := g.groups(rcpt); err == nil {
+			tx.SetRcptFact(rcpt, "rcpt.groups", list)
+		}
+	}
+	if g.attrs == nil {
 		return
 	}
-	if list, err := g.groups(rcpt); err == nil {
-		tx.SetRcptFact(rcpt, "rcpt.groups", list)
+	if all, err := g.attrs(rcpt); err == nil {
+		for name, values := range all {
+			tx.SetRcptFact(rcpt, mail.AttrFact(name), values)
+		}
 	}
 }
 

@@ -122,6 +122,16 @@ var BaseFacts = []Fact{
 	{Name: "message.received", Type: Int, Stage: Data},
 }
 
+// RcptLookups are the facts that are asked for by a name: the attributes of the recipient that a directory is read for. Their values
+// are those of AttrFact.
+var RcptLookups = []Fact{
+	{Name: `rcpt.attr("NAME")`, Type: String, Stage: Rcpt, PerRcpt: true},
+	{Name: `rcpt.attrs("NAME")`, Type: Strings, Stage: Rcpt, PerRcpt: true},
+}
+
+// AttrFact is the name of the fact, for one recipient, that holds all values of an attribute ([]string). Case does not matter.
+func AttrFact(attribute string) string { return "rcpt.attr." + strings.ToLower(attribute) }
+
 const (
 	maxListFact = 500
 	maxTextFact = 256 << 10

@@ -28,6 +28,7 @@ type copied struct {
 	path   string // of the copy on the disk; "": none
 	o      *Options
 	live   *live
+	attrs  []string // that the source is read for, in lower case
 
 	snap atomic.Pointer[snapshot]
 
@@ -55,7 +56,8 @@ func (d *Directory) newCopied(kind, name string) (*copied, error) {
 	timing.complete()
 	c := &copied{
 		name: kind + ":" + name, src: src, timing: timing, o: &d.o, fresh: map[string]freshEntry{},
-		live: newLive(max(d.o.Config.Recipients.Lookups, 1), timing.LookupTimeout, d.o.unknownFor(), d.o.Now),
+		live:  newLive(max(d.o.Config.Recipients.Lookups, 1), timing.LookupTimeout, d.o.unknownFor(), d.o.Now),
+		attrs: lowered(d.o.Config.SourceAttributes(kind, name)),
 	}
 	if d.o.Dir != "" {
 		c.path = filepath.Join(d.o.Dir, kind+"-"+name+".jsonl")
@@ -99,13 +101,20 @@ func (c *copied) close() error  { return c.src.Close() }
 
 func (c *copied) known(a mail.Address) (record, bool) {
 	key := a.Key()
-	if e, ok := c.snap.Load().get(key); ok {
-		return e.record(), true
+	s := c.snap.Load()
+	if e, ok := s.get(key); ok {
+		r := e.record()
+		if slices.Equal(s.head.Attributes, c.attrs) {
+			r.attrs = attributes{c.attrs, e.Attrs}
+		}
+		return r, true
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f, ok := c.fresh[key]
-	return f.entry.record(), ok
+	r := f.entry.record()
+	r.attrs = attributes{c.attrs, f.entry.Attrs}
+	return r, ok
 }
 
 func (e *Entry) record() record {
@@ -219,7 +228,7 @@ func (c *copied) fetch(ctx context.Context, force bool) (err error) {
 	begun := c.o.Now()
 	old := c.snap.Load()
 	mark := ""
-	if old != nil && !force && begun.Sub(old.head.Full) < c.timing.Full {
+	if old != nil && !force && begun.Sub(old.head.Full) < c.timing.Full && slices.Equal(old.head.Attributes, c.attrs) {
 		mark = old.head.Mark
 	}
 	b, err := c.src.Fetch(ctx, mark)
@@ -234,7 +243,7 @@ func (c *copied) fetch(ctx context.Context, force bool) (err error) {
 	}
 	s := old.with(b)
 	s.head.Version, s.head.Source, s.head.Entries = snapshotVersion, c.name, len(s.entries)
-	s.head.Taken, s.head.Mark = begun, b.Mark
+	s.head.Taken, s.head.Mark, s.head.Attributes = begun, b.Mark, c.attrs
 	if s.head.Full = begun; !b.Full {
 		s.head.Full = old.head.Full
 	}

@@ -151,7 +151,7 @@ func (d *Directory) add(c config.Domain, places map[string]place, aliases map[st
 }
 
 func (d *Directory) newFile(path string, optional bool) *file {
-	f := &file{path: path, optional: optional, log: d.o.Log, now: d.o.Now}
+	f := &file{path: path, optional: optional, log: d.o.Log, now: d.o.Now, attrs: lowered(d.o.Config.Recipients.RuleAttributes)}
 	d.files = append(d.files, f)
 	return f
 }

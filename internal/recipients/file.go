@@ -19,6 +19,7 @@ type file struct {
 	optional bool // it may be missing
 	log      *slog.Logger
 	now      func() time.Time
+	attrs    []string // that it may give, in lower case
 
 	loaded atomic.Pointer[loadedFile]
 
@@ -58,7 +59,7 @@ func (f *file) load() error {
 	if err != nil {
 		return err
 	}
-	names, err := parseFile(f.path, text, func(name string) ([]byte, error) {
+	names, err := parseFile(f.path, text, f.attrs, func(name string) ([]byte, error) {
 		f.stamps = append(f.stamps, stampOf(name))
 		return readBounded(name)
 	})
@@ -99,7 +100,7 @@ func (f *file) get(a mail.Address) (record, bool) {
 		r, ok = l.names[strings.ToLower(a.Local)]
 	}
 	if !ok || r == nil {
-		return record{}, ok
+		return record{attrs: attributes{names: f.attrs}}, ok
 	}
 	return *r, true
 }

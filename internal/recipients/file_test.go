@@ -161,7 +161,7 @@ me:         \me, elsewhere@else.example
 
 func TestParseErrors(t *testing.T) {
 	text := "a@example.jp\nnot an address\nb@@example.jp\nname: x@example.jp, y@@example.jp\nname: z\nword\n@bad..domain\nz: :include:missing\n"
-	_, err := parseFile("/etc/list", []byte(text), func(string) ([]byte, error) { return nil, os.ErrNotExist })
+	_, err := parseFile("/etc/list", []byte(text), nil, func(string) ([]byte, error) { return nil, os.ErrNotExist })
 	var got []string
 	for _, e := range err.(interface{ Unwrap() []error }).Unwrap() {
 		var fe FileError
@@ -197,7 +197,7 @@ func TestFollowIsBounded(t *testing.T) {
 // TestIncludesAreBounded has a file that includes itself twice.
 func TestIncludesAreBounded(t *testing.T) {
 	reads := 0
-	_, err := parseFile("/a", []byte("x: :include:/a\n"), func(string) ([]byte, error) {
+	_, err := parseFile("/a", []byte("x: :include:/a\n"), nil, func(string) ([]byte, error) {
 		reads++
 		return []byte(":include:/a\n:include:/a\n"), nil
 	})
@@ -210,7 +210,7 @@ func FuzzParseFile(f *testing.F) {
 	f.Add("a@example.jp\n@b.example.jp\nname: \"|x, y\", z\n  w\n:include:/x\nq: :include:/x\n")
 	f.Add("\ufeffa: error:x\r\n@a @b\n\\x: \\y\n\"\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		names, err := parseFile("f", []byte(text), func(string) ([]byte, error) { return []byte("x, y\n"), nil })
+		names, err := parseFile("f", []byte(text), nil, func(string) ([]byte, error) { return []byte("x, y\n"), nil })
 		for key, r := range names {
 			if key != strings.ToLower(key) || strings.ContainsAny(key, " \t\r\n\"<>") {
 				t.Errorf("key %q", key)

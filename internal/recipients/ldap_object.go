@@ -23,6 +23,7 @@ type object struct {
 	group    bool
 	internal bool
 	lang     string
+	attrs    [][]string
 	modified string // modifyTimestamp, generalized time in UTC
 }
 
@@ -33,6 +34,7 @@ func (r *ldapRun) read(ctx context.Context, e *ldap.Entry) (*object, error) {
 		internal: strings.EqualFold(first(e, r.schema.Internal), "TRUE"), lang: language(first(e, r.schema.Lang)),
 	}
 	r.addresses(e, o)
+	o.attrs = r.attributes(e)
 	for _, name := range r.schema.Target {
 		for _, v := range values(e, name) {
 			if a, ok := r.address(e.DN, v); ok {
@@ -54,6 +56,19 @@ func (r *ldapRun) read(ctx context.Context, e *ldap.Entry) (*object, error) {
 		return c == "group" || c == "groupofnames" || c == "groupofuniquenames"
 	})
 	return o, nil
+}
+
+// attributes collects the values that rules may ask for.
+func (r *ldapRun) attributes(e *ldap.Entry) [][]string {
+	names := r.src.cfg.RuleAttributes
+	if len(names) == 0 {
+		return nil
+	}
+	all := make([][]string, len(names))
+	for i, name := range names {
+		all[i] = values(e, name)
+	}
+	return fitting(all, func(i int, why string) { r.problem("%s: %s %s", e.DN, names[i], why) })
 }
 
 // addresses collects the addresses of an entry. Where it has typed addresses (proxyAddresses), they alone count: Exchange

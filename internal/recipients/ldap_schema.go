@@ -26,12 +26,13 @@ type ldapSchema struct {
 	ad     bool
 	filter string
 	scope  int
+	extra  []string // for rules
 	config.LDAPAttributes
 }
 
 // schemaOf fills in what the configuration leaves to the kind of directory.
 func schemaOf(cfg config.LDAP, root rootDSE) ldapSchema {
-	s := ldapSchema{ad: cfg.Kind == "ad" || cfg.Kind != "openldap" && root.ad, filter: cfg.Filter, LDAPAttributes: cfg.Attributes}
+	s := ldapSchema{ad: cfg.Kind == "ad" || cfg.Kind != "openldap" && root.ad, filter: cfg.Filter, extra: cfg.RuleAttributes, LDAPAttributes: cfg.Attributes}
 	s.scope = ldap.ScopeWholeSubtree
 	if cfg.Scope == "one" {
 		s.scope = ldap.ScopeSingleLevel
@@ -83,7 +84,7 @@ func (s ldapSchema) everything() string { return "(|" + s.filter + groupFilter +
 // attributes are those that an object is made of.
 func (s ldapSchema) attributes() []string {
 	list := append(s.addressAttributes(), s.ID, "objectClass", "modifyTimestamp")
-	list = append(append(list, s.Member...), s.Target...)
+	list = append(append(append(list, s.Member...), s.Target...), s.extra...)
 	for _, a := range []string{s.Internal, s.Lang} {
 		if a != "" {
 			list = append(list, a)

@@ -96,7 +96,7 @@ func expand(o *object, find func(dn string) *object) []mail.Address {
 func entriesOf(o *object, targets []mail.Address) []Entry {
 	list := make([]Entry, len(o.addrs))
 	for i, a := range o.addrs {
-		list[i] = Entry{ID: o.id, Address: a, Targets: targets, Internal: o.internal, Lang: o.lang}
+		list[i] = Entry{ID: o.id, Address: a, Targets: targets, Internal: o.internal, Lang: o.lang, Attrs: o.attrs}
 		if i > 0 {
 			list[i].Owner = o.addrs[0]
 		}

@@ -24,7 +24,7 @@ func BenchmarkLoadFile(b *testing.B) {
 	}
 	for b.Loop() {
 		before := heap()
-		names, err := parseFile("list", []byte(text.String()), nil)
+		names, err := parseFile("list", []byte(text.String()), nil, nil)
 		if err != nil {
 			b.Fatal(err)
 		}

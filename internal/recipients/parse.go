@@ -38,6 +38,7 @@ func (e FileError) Error() string {
 //	name: target, target       aliases(5): a name without a domain holds for each domain that uses the file
 //	alias@domain target …      virtual(5); @domain target catches all, @domain @other maps a domain to another
 //	address error:text         there is no such address
+//	address {name = value}     what rules may ask for; {a = x | y; b = z} has two values of a, and stands before the targets
 //
 // A target is an address, a name, \name (which is not followed further), "|command", /file or :include:/file. A line that
 // begins with white space goes on with the targets of the line before. # begins a comment at the start of a line or
@@ -45,6 +46,7 @@ func (e FileError) Error() string {
 type parser struct {
 	name     string
 	read     func(name string) ([]byte, error)
+	attrs    []string // names of attributes, in lower case
 	names    map[string]*record
 	errs     []error
 	more     int
@@ -54,9 +56,9 @@ type parser struct {
 
 // parseFile reads the text of a file and returns what stands in it, by Key: "local@domain", "local" for the name in every
 // domain that uses the file, and "@domain" for every address of a domain. A nil record is a mailbox. The error has
-// everything that is wrong; what includes name is read by read.
-func parseFile(name string, text []byte, read func(string) ([]byte, error)) (map[string]*record, error) {
-	p := &parser{name: name, read: read, names: make(map[string]*record, bytes.Count(text, []byte{'\n'}))}
+// everything that is wrong; what includes name is read by read. attrs are the names of attributes that may be given, in lower case.
+func parseFile(name string, text []byte, attrs []string, read func(string) ([]byte, error)) (map[string]*record, error) {
+	p := &parser{name: name, read: read, attrs: attrs, names: make(map[string]*record, bytes.Count(text, []byte{'\n'}))}
 	n := 0
 	for line := range strings.Lines(strings.TrimPrefix(string(text), "\ufeff")) {
 		n++
@@ -109,27 +111,38 @@ func (p *parser) line(n int, raw string) {
 		p.fail(n, start, "%q: %v", name, err)
 		return
 	}
+	colon := strings.HasSuffix(strings.TrimRight(text[:column-start], " \t"), ":")
+	r := &record{attrs: attributes{names: p.attrs}}
+	given := strings.HasPrefix(rest, "{")
+	if given {
+		whole := rest
+		if rest, r.attrs.values, err = p.attributes(n, column, rest); err != nil {
+			return
+		}
+		column += len(whole) - len(rest)
+	}
 	if rest == "" {
 		switch {
-		case strings.HasSuffix(text, ":"):
+		case colon:
 			// aliases(5) allows targets on the lines that follow; without any, nobody gets the mail.
-			p.last = &record{}
+			p.last = r
 			p.enter(n, start, key, p.last)
 		case !strings.Contains(key, "@"):
 			p.fail(n, start, "%q is no address: write local@domain, @domain, or name: target", name)
+		case given:
+			p.enter(n, start, key, r)
 		default:
 			p.enter(n, start, key, nil)
 		}
 		return
 	}
-	if !strings.Contains(key, "@") && !strings.HasSuffix(strings.TrimRight(text[:column-start], " \t"), ":") {
+	if !strings.Contains(key, "@") && !colon {
 		// virtual(5) declares a domain by "domain anything"; ours are declared in the configuration.
 		if !strings.Contains(key, ".") || strings.Contains(rest, "@") {
 			p.fail(n, start, "%q is no address: write local@domain, @domain, or name: target", name)
 		}
 		return
 	}
-	r := &record{}
 	p.last = r
 	p.targets(n, column, rest, r)
 	p.enter(n, start, key, r)

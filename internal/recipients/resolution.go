@@ -73,6 +73,7 @@ type record struct {
 	lang     string
 	keeps    bool     // mail to targets belongs to the address itself as well
 	notes    []string // of a ~/.forward
+	attrs    attributes
 }
 
 // verdict is a place's answer to a question.

@@ -30,6 +30,8 @@ type snapshotHead struct {
 	Source  string `json:"source"`
 	Entries int    `json:"entries"`
 	Sum     uint32 `json:"sum"` // CRC-32 (IEEE) of the lines of the entries
+	// Attributes are what the Attrs of the entries are values of.
+	Attributes []string `json:"attributes,omitempty"`
 	Confirmed
 }
 

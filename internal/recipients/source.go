@@ -24,6 +24,8 @@ type Entry struct {
 	Internal bool `json:"internal,omitempty"`
 	// Lang is the language of the person, when the source knows it: "ja", "en", or empty.
 	Lang string `json:"lang,omitempty"`
+	// Attrs are the values of the attributes that are read for rules, in the order of the source's rule_attributes; nil: none has any.
+	Attrs [][]string `json:"attrs,omitempty"`
 }
 
 // Batch is what a Fetch brought.

@@ -57,7 +57,7 @@ type sqlMark struct {
 // fingerprint changes when a query does, so that a mark of other queries is not used.
 func (s *sqlSource) fingerprint() uint64 {
 	h := fnv.New64a()
-	for _, q := range []string{s.cfg.Driver, s.cfg.Host, s.cfg.DBName, s.cfg.Query, s.cfg.ChangedSince} {
+	for _, q := range append([]string{s.cfg.Driver, s.cfg.Host, s.cfg.DBName, s.cfg.Query, s.cfg.ChangedSince}, s.cfg.RuleAttributes...) {
 		h.Write([]byte(q))
 		h.Write([]byte{0})
 	}
@@ -177,7 +177,7 @@ func (s *sqlSource) query(ctx context.Context, tx *sql.Tx, key, text string, arg
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
-	r, err := newRowReader(names)
+	r, err := newRowReader(names, s.cfg.RuleAttributes)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}

@@ -17,18 +17,22 @@ type rowReader struct {
 	into    []any
 	columns map[string]*sql.NullString
 
+	attrs []string // columns for rules, in lower case
+
 	row      int
 	entries  []Entry
 	gone     []string
 	problems problems
 }
 
-func newRowReader(names []string) (*rowReader, error) {
-	r := &rowReader{columns: map[string]*sql.NullString{}}
+// newRowReader takes the names of the columns. Each of attrs, which are for rules, must be among them: without it nobody would have a
+// value.
+func newRowReader(names, attrs []string) (*rowReader, error) {
+	r := &rowReader{columns: map[string]*sql.NullString{}, attrs: lowered(attrs)}
 	for _, name := range names {
 		name = strings.ToLower(name)
-		if !slices.Contains(sqlColumns, name) {
-			return nil, fmt.Errorf("column %q is not understood: name it AS one of %s", name, strings.Join(sqlColumns, ", "))
+		if !slices.Contains(sqlColumns, name) && !slices.Contains(r.attrs, name) {
+			return nil, fmt.Errorf("column %q is not understood: name it AS one of %s, or in rule_attributes", name, strings.Join(sqlColumns, ", "))
 		}
 		if r.columns[name] != nil {
 			return nil, fmt.Errorf("column %q is there twice", name)
@@ -39,6 +43,11 @@ func newRowReader(names []string) (*rowReader, error) {
 	}
 	if r.columns["address"] == nil {
 		return nil, fmt.Errorf("there is no column address among %s: name it AS address", strings.Join(names, ", "))
+	}
+	for _, name := range r.attrs {
+		if r.columns[name] == nil {
+			return nil, fmt.Errorf("there is no column %s, which is one of rule_attributes", name)
+		}
 	}
 	return r, nil
 }
@@ -81,6 +90,13 @@ func (r *rowReader) take() {
 		}
 	}
 	e.Targets = r.targets(a)
+	if len(r.attrs) > 0 {
+		e.Attrs = make([][]string, len(r.attrs))
+		for i, name := range r.attrs {
+			e.Attrs[i] = []string{r.text(name)}
+		}
+		e.Attrs = fitting(e.Attrs, r.unfit(a))
+	}
 	r.entries = append(r.entries, e)
 }
 
@@ -102,7 +118,30 @@ func (r *rowReader) targets(a mail.Address) []mail.Address {
 	return list
 }
 
-// duplicates makes one entry of several of the same address: with the targets of all.
+func (r *rowReader) unfit(a mail.Address) func(int, string) {
+	return func(i int, why string) { r.problems.add(fmt.Sprintf("%s: %s %s", a, r.attrs[i], why)) }
+}
+
+// merge adds the values of another row of the same address.
+func (r *rowReader) merge(have *Entry, e Entry) {
+	for _, t := range e.Targets {
+		if !slices.ContainsFunc(have.Targets, func(b mail.Address) bool { return t.Key() == b.Key() }) {
+			have.Targets = append(have.Targets, t)
+		}
+	}
+	have.Internal = have.Internal || e.Internal
+	switch {
+	case have.Attrs == nil:
+		have.Attrs = e.Attrs
+	case e.Attrs != nil:
+		for i := range have.Attrs {
+			have.Attrs[i] = append(have.Attrs[i], e.Attrs[i]...)
+		}
+		have.Attrs = fitting(have.Attrs, r.unfit(e.Address))
+	}
+}
+
+// duplicates makes one entry of several of the same address: with the targets and attributes of all.
 func (r *rowReader) duplicates() {
 	at := make(map[string]int, len(r.entries))
 	list := r.entries[:0]
@@ -118,12 +157,7 @@ func (r *rowReader) duplicates() {
 			r.problems.add(fmt.Sprintf("%s is there twice, with the ids %q and %q: the first counts", e.Address, have.ID, e.ID))
 			continue
 		}
-		for _, t := range e.Targets {
-			if !slices.ContainsFunc(have.Targets, func(b mail.Address) bool { return t.Key() == b.Key() }) {
-				have.Targets = append(have.Targets, t)
-			}
-		}
-		have.Internal = have.Internal || e.Internal
+		r.merge(have, e)
 	}
 	r.entries = list
 }

@@ -202,6 +202,7 @@ func (c *corpus) next(n int) *rules.Case {
 		}
 		if c.chance(50) {
 			tx.SetRcptFact(rcpt, "rcpt.groups", []string{c.pick("sales@example.jp", "board@example.jp")})
+			tx.SetRcptFact(rcpt, mail.AttrFact("department"), []string{c.pick("営業部", "総務部"), "役員会"})
 		}
 	}
 	if c.chance(8) {
@@ -217,7 +218,7 @@ func (c *corpus) next(n int) *rules.Case {
 func options(dir string) rules.Options {
 	return rules.Options{
 		Dir: dir, Facts: filters.Facts(filters.Specs()), Symbols: filters.Symbols(filters.Specs()), States: filters.Names(filters.Specs()),
-		Domains: []string{"example.jp", "example.co.jp"}, DecodeHeader: mime.DecodeHeader, Protected: []string{"malware", "undeliverable"},
+		Domains: []string{"example.jp", "example.co.jp"}, Attributes: []string{"department"}, DecodeHeader: mime.DecodeHeader, Protected: []string{"malware", "undeliverable"},
 		Now:    func() time.Time { return time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC) },
 		Member: func(_, a mail.Address) (bool, error) { return a.Local == "taro", nil },
 	}

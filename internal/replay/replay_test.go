@@ -90,6 +90,11 @@ describe = { ja = "あ", en = "a" }
 when = '"sales@example.jp" in rcpt.groups'
 bcc = "archive@example.jp"
 [[rule]]
+id = "T_DEPARTMENT"
+describe = { ja = "あ", en = "a" }
+when = 'rcpt.attr("department") == "営業部" and "役員会" in rcpt.attrs("department")'
+score = 1.5
+[[rule]]
 id = "T_STRIP"
 describe = { ja = "あ", en = "a" }
 when = 'message.size >= 0'

@@ -70,6 +70,8 @@ var baseTexts = []Entry{
 	{"fact.rcpt.local", "宛先の@より前", "local part of the recipient"},
 	{"fact.rcpt.mailbox", "宛先の別名をたどったメールボックスのアドレス", "mailbox that the recipient stands for"},
 	{"fact.rcpt.mailboxes", "宛先（別名やグループ）に含まれるメールボックスのアドレス", "mailboxes that the recipient stands for"},
+	{"fact.rcpt.attr", "受信者の一覧（LDAP、SQL、ファイル）に登録されている宛先の属性（所属など）の最初の値。登録がなければ空、一覧が古くて確かめられないときは「不明」", "first value of an attribute of the recipient, such as the department, as the directory, the database or the file has it; empty when there is none, unknown when that cannot be said"},
+	{"fact.rcpt.attrs", "宛先の属性のすべての値", "all values of an attribute of the recipient"},
 	{"fact.rcpt.groups", "宛先が属するグループや別名のアドレス（宛先の一覧が古く、確かめられないときは「不明」）", "addresses of the groups and aliases that the recipient is in; unknown when the directory cannot say"},
 	{"fact.rcpt.domain", "宛先のドメイン", "domain of the recipient"},
 	{"fact.message.size", "メールの大きさ（バイト）", "size of the message in bytes"},
