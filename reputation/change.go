@@ -19,6 +19,7 @@ const (
 	keyPrefix  = "{bayes}:"
 	channel    = keyPrefix + "delta"
 	tokenShown = "\x00shown"
+	tokenAuto  = "\x00auto" // of those shown, the ones that other checks labelled
 	months     = 12
 	recordTTL  = 400 * 24 * time.Hour
 	// maxDelta is the longest delta that is published; after more the others load anew.
@@ -122,6 +123,9 @@ func (ch *change) contribute(e entry, fingerprint string, tokens []string, sign 
 	m := ch.models[e.Scope]
 	m.addShown(e.Class, sign)
 	ch.count(e, tokenShown, sign)
+	if e.Source == Auto {
+		ch.countAuto(e, sign)
+	}
 	sets := ch.add
 	if sign < 0 {
 		sets = ch.drop
@@ -146,6 +150,12 @@ func (ch *change) contribute(e entry, fingerprint string, tokens []string, sign 
 	for _, b := range campaignOf(tokens) {
 		ch.plus(campaignKey(e.Class, e.Month), b, sign)
 	}
+}
+
+// countAuto counts that a mail was shown by other checks.
+func (ch *change) countAuto(e entry, sign int) {
+	ch.models[e.Scope].addAuto(e.Class, sign)
+	ch.count(e, tokenAuto, sign)
 }
 
 func (ch *change) plus(key, field string, n int) int {
@@ -187,11 +197,7 @@ func (ch *change) undo() {
 func addCounts(m *Model, byClass map[Class]map[string]int, sign int) {
 	for c, tokens := range byClass {
 		for t, n := range tokens {
-			if t == tokenShown {
-				m.addShown(c, sign*n)
-			} else {
-				m.observe(c, t, sign*n)
-			}
+			m.put(c, t, sign*n)
 		}
 	}
 }

@@ -22,10 +22,11 @@ type Limits struct {
 	Person     int // mails of a class and month by which one person alone teaches everybody; more wait for a second person's word
 	Campaign   int // near copies of which the tokens are counted for everybody, by class and month; 0: no limit
 	Vocabulary int // tokens of everybody's model in memory, of which the least telling are left out; 0: no limit
+	Auto       AutoLimits
 }
 
 // DefaultLimits are those of NewLearner.
-var DefaultLimits = Limits{Person: 10, Campaign: 20, Vocabulary: 500_000}
+var DefaultLimits = Limits{Person: 10, Campaign: 20, Vocabulary: 500_000, Auto: AutoLimits{Seeds: 100, Daily: 200, Sender: 5}}
 
 // Learner keeps the Bayesian models in the store, and copies in memory that follow what other processes learn: everybody's, and those
 // of persons and domains that are in use. Safe for concurrent use.
@@ -80,7 +81,7 @@ type Sample struct {
 	Fingerprint string
 	Scopes      []Scope
 	Source      Source // "": Command
-	By          string // who, of a Person
+	By          string // who, of a Person; of Auto the sender of the mail
 }
 
 func (s *Sample) scopes() []Scope {
@@ -98,11 +99,16 @@ type Progress struct {
 	Moved   int // seen before as the other class, which was undone
 	Alike   int // of Shown: those not counted because too many near copies are
 	Waiting int // of which nothing counts for others until a second person says the same
+
+	refused [len(refusals)]int // of Auto: those of which nothing is learned, in the order of refusals
 }
 
 func (p *Progress) add(q Progress) {
 	p.Shown, p.Learned, p.Known, p.Moved = p.Shown+q.Shown, p.Learned+q.Learned, p.Known+q.Known, p.Moved+q.Moved
 	p.Alike, p.Waiting = p.Alike+q.Alike, p.Waiting+q.Waiting
+	for i, n := range q.refused {
+		p.refused[i] += n
+	}
 }
 
 // Learn shows one mail to everybody's model, as by Command. Its tokens are counted only when the model was not yet sure of it on the
@@ -238,6 +244,7 @@ func (l *Learner) learnBatch(ctx context.Context, batch []Sample) (p Progress, b
 			b.undo()
 			return err
 		}
+		b.writeDay(ctx, l.client)
 		p = b.progress
 		l.narrow.follow(b.delta.Scoped, true)
 		return nil

@@ -198,7 +198,7 @@ func TestConnectionLost(t *testing.T) {
 		l := NewLearner(&losing{Client: w.client, after: after, left: 2}, func() time.Time { return w.now }, slog.New(slog.DiscardHandler))
 		must[bool](t)(l.Learn(ctx, Spam, spamTokens(1), "a"))
 		must[bool](t)(l.Learn(ctx, Ham, hamTokens(1), "b"))
-		if n := l.Model().Counts(); n != (Counts{1, 1, 1, 1}) {
+		if n := l.Model().Counts(); n != (Counts{HamShown: 1, SpamShown: 1, HamLearned: 1, SpamLearned: 1}) {
 			t.Errorf("after %v: %+v", after, n)
 		}
 		l.client.(*losing).left = 1

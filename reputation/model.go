@@ -34,6 +34,7 @@ const (
 type Model struct {
 	counts *bayesian.Classifier
 	shown  [2]atomic.Int64 // mails shown, learned or not: ham, spam
+	auto   [2]atomic.Int64 // of these, by other checks
 	loaded bool
 }
 
@@ -74,6 +75,7 @@ func index(c Class) int {
 type Counts struct {
 	HamShown, SpamShown     int // shown for learning, including those from which nothing had to be learned
 	HamLearned, SpamLearned int // whose tokens are counted
+	HamAuto, SpamAuto       int // of those shown, the ones that other checks labelled and nobody has confirmed
 }
 
 // Counts returns how much was shown and learned.
@@ -82,6 +84,7 @@ func (m *Model) Counts() Counts {
 	return Counts{
 		HamShown: int(m.shown[0].Load()), SpamShown: int(m.shown[1].Load()),
 		HamLearned: int(count(f[0][1], f[0][0])), SpamLearned: int(count(f[1][1], f[1][0])),
+		HamAuto: int(m.auto[0].Load()), SpamAuto: int(m.auto[1].Load()),
 	}
 }
 
@@ -108,6 +111,8 @@ func (m *Model) learn(c Class, tokens []string, sign int) {
 }
 
 func (m *Model) addShown(c Class, n int) { m.shown[index(c)].Add(int64(n)) }
+
+func (m *Model) addAuto(c Class, n int) { m.auto[index(c)].Add(int64(n)) }
 
 // Score weighs the distinct tokens of a mail by what was learned for everybody. A model without mails of both classes gives the zero z.
 func (m *Model) Score(tokens []string) Score { return score(tokens, m.rates(tokens)) }

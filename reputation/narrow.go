@@ -138,9 +138,12 @@ func (l *Learner) readNarrow(ctx context.Context, s Scope) (*Model, error) {
 
 // put adds a field of a hash.
 func (m *Model) put(c Class, token string, n int) {
-	if token == tokenShown {
+	switch token {
+	case tokenShown:
 		m.addShown(c, n)
-	} else {
+	case tokenAuto:
+		m.addAuto(c, n)
+	default:
 		m.observe(c, token, n)
 	}
 }

@@ -38,7 +38,7 @@ func (l *Learner) Months(ctx context.Context, s Scope) ([]MonthStats, error) {
 	pipe := l.client.Pipeline()
 	ask := func(c Class, month string) answer {
 		key := hashKey(s, c, month)
-		return answer{pipe.HMGet(ctx, key, tokenShown, tokenMail), pipe.HLen(ctx, key)}
+		return answer{pipe.HMGet(ctx, key, tokenShown, tokenMail, tokenAuto), pipe.HLen(ctx, key)}
 	}
 	var all [months][2]answer
 	for n := range months {
@@ -50,20 +50,22 @@ func (l *Learner) Months(ctx context.Context, s Scope) ([]MonthStats, error) {
 	}
 	var list []MonthStats
 	for n, a := range all {
-		var shown, learned, tokens [2]int
+		var shown, learned, auto, tokens [2]int
 		for c := range a {
-			if v := a[c].counts.Val(); len(v) == 2 {
-				s, _ := v[0].(string)
-				n, _ := v[1].(string)
-				shown[c], learned[c] = parseCount(s), parseCount(n)
+			tokens[c] = int(a[c].length.Val())
+			for i, n := range []*int{&shown[c], &learned[c], &auto[c]} {
+				if v := a[c].counts.Val(); i < len(v) {
+					s, _ := v[i].(string)
+					*n = parseCount(s)
+				}
+				tokens[c] = max(0, tokens[c]-min(*n, 1)) // a field of its own
 			}
-			tokens[c] = max(0, int(a[c].length.Val())-min(shown[c], 1)-min(learned[c], 1))
 		}
 		if shown == [2]int{} {
 			continue
 		}
 		list = append(list, MonthStats{monthBefore(l.now(), n), Stats{
-			Counts{shown[0], shown[1], learned[0], learned[1]}, tokens[0], tokens[1],
+			Counts{shown[0], shown[1], learned[0], learned[1], auto[0], auto[1]}, tokens[0], tokens[1],
 		}})
 	}
 	return list, nil

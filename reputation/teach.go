@@ -13,16 +13,23 @@ import (
 type batch struct {
 	*change
 	month    string
+	day      string
 	limits   Limits
 	taught   map[string]int           // by taughtField: what persons taught everybody this month
 	alike    map[Class]map[string]int // by field of campaignKey, of this month
+	today    map[string]int           // by field of autoDayKey
+	spent    []string                 // of these, by the batch
 	progress Progress
 }
 
 // read gets everything that deciding about a batch takes: the records, what the persons have taught, how large the campaigns are, in
 // one round trip, and the models of its scopes.
 func (l *Learner) read(ctx context.Context, list []Sample) (*batch, error) {
-	b := &batch{change: newChange(l.node), month: monthOf(l.now()), limits: l.limits(), taught: map[string]int{}, alike: map[Class]map[string]int{Ham: {}, Spam: {}}}
+	now := l.now()
+	b := &batch{
+		change: newChange(l.node), month: monthOf(now), day: tallyDay(now), limits: l.limits(), taught: map[string]int{},
+		alike: map[Class]map[string]int{Ham: {}, Spam: {}}, today: map[string]int{},
+	}
 	pipe := l.client.Pipeline()
 	values := make([]*store.StringCmd, len(list))
 	for i := range list {
@@ -37,7 +44,7 @@ func (l *Learner) read(ctx context.Context, list []Sample) (*batch, error) {
 			}
 		}
 	}
-	counts := []func(){counted(ctx, pipe, taughtKey(b.month), b.taught)}
+	counts := []func(){counted(ctx, pipe, taughtKey(b.month), b.taught), b.autos(ctx, pipe, list)}
 	for c, fields := range b.alike {
 		counts = append(counts, counted(ctx, pipe, campaignKey(c, b.month), fields))
 	}
@@ -48,7 +55,7 @@ func (l *Learner) read(ctx context.Context, list []Sample) (*batch, error) {
 		take()
 	}
 	for i := range list {
-		if err := b.addRecord(recordKey(list[i].Fingerprint), values[i].Val(), oldest(l.now())); err != nil {
+		if err := b.addRecord(recordKey(list[i].Fingerprint), values[i].Val(), oldest(now)); err != nil {
 			return nil, err
 		}
 		if err := l.addModels(ctx, b.change, list[i].scopes()); err != nil {
@@ -123,13 +130,14 @@ func (b *batch) teach(s *Sample) error {
 		}
 		r.vote(s.By, s.Class)
 	}
-	var shown, learned, moved, alike, waiting bool
+	var shown, learned, moved, alike, waiting, refused bool
 	for _, scope := range s.scopes() {
 		wide := scope == Everybody || scope.Domain()
 		e := r.find(scope)
 		switch {
 		case e != nil && e.Class == s.Class:
 			if e.Source == Auto && s.Source != Auto {
+				b.countAuto(*e, -1)
 				e.Source, e.By = s.Source, s.By // confirmed
 			}
 			continue
@@ -147,6 +155,14 @@ func (b *batch) teach(s *Sample) error {
 		if wide && !open {
 			waiting = true
 			continue
+		}
+		if s.Source == Auto {
+			if why := b.refuse(s); why != "" {
+				b.progress.refused[slices.Index(refusals[:], why)]++
+				refused = true
+				continue
+			}
+			b.spend(s)
 		}
 		n := entry{Scope: scope, Class: s.Class, Month: b.month, Source: s.Source, By: s.By}
 		n.Learned = b.models[scope].needed(s.Class, s.Tokens)
@@ -168,7 +184,9 @@ func (b *batch) teach(s *Sample) error {
 		r.Entries = append(r.Entries, n)
 		shown, learned = true, learned || n.Learned
 	}
-	b.tell(shown, learned, moved, alike, waiting)
+	if !refused {
+		b.tell(shown, learned, moved, alike, waiting)
+	}
 	return nil
 }
 

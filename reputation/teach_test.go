@@ -120,7 +120,7 @@ func TestPersonTeaches(t *testing.T) {
 
 func TestAutoGivesWay(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
-		ctx, l := t.Context(), w.limited(Limits{Person: 0})
+		ctx, l := t.Context(), w.limited(Limits{Auto: AutoLimits{Daily: 10, Sender: 10}})
 		auto := Sample{Class: Spam, Tokens: spamTokens(1), Fingerprint: "m", Source: Auto}
 		must[Taught](t)(l.Teach(ctx, auto))
 		if n := l.Model().Counts(); n.SpamShown != 1 {
@@ -272,7 +272,7 @@ func TestCampaign(t *testing.T) {
 		// The model is to learn each of them, were it not for the limit: what is spam for it changes with every mail.
 		m := append(text(150, "campaign"), text(12, fmt.Sprint("salt", i, "x", r.IntN(1000)))...)
 		l.Model().learn(Ham, m, 3)
-		got := must[Taught](t)(l.Teach(t.Context(), Sample{Class: Spam, Tokens: m, Fingerprint: fmt.Sprint("c", i), Source: Auto}))
+		got := must[Taught](t)(l.Teach(t.Context(), Sample{Class: Spam, Tokens: m, Fingerprint: fmt.Sprint("c", i), Source: Admin}))
 		learned, alike = learned+got.Learned, alike+got.Alike
 	}
 	if learned < 10 || learned > 30 || learned+alike != 200 {
@@ -286,7 +286,7 @@ func TestCampaign(t *testing.T) {
 	for i := range 100 {
 		m := append(text(40, "the"), text(120, fmt.Sprint("topic", i, "x"))...)
 		l.Model().learn(Ham, m, 3)
-		learned += must[Taught](t)(l.Teach(t.Context(), Sample{Class: Spam, Tokens: m, Fingerprint: fmt.Sprint("t", i), Source: Auto})).Learned
+		learned += must[Taught](t)(l.Teach(t.Context(), Sample{Class: Spam, Tokens: m, Fingerprint: fmt.Sprint("t", i), Source: Admin})).Learned
 	}
 	if learned < 98 {
 		t.Errorf("of 100 different mails only %d are learned", learned)

@@ -222,7 +222,7 @@ func (m *exportMail) checkTokens() error {
 	}
 	tokens := map[string]bool{}
 	for _, t := range m.Tokens {
-		if t == tokenShown || t == tokenMail || t == tokenNever || tokens[t] {
+		if t == tokenShown || t == tokenAuto || t == tokenMail || t == tokenNever || tokens[t] {
 			return fmt.Errorf("%q is no token, or there twice", t)
 		}
 		if len(t) > longestToken {

@@ -56,6 +56,8 @@ func (m *Model) capped(most int) *Model {
 	out := NewModel()
 	out.shown[0].Store(m.shown[0].Load())
 	out.shown[1].Store(m.shown[1].Load())
+	out.addAuto(Ham, n.HamAuto)
+	out.addAuto(Spam, n.SpamAuto)
 	out.observe(Ham, tokenMail, n.HamLearned)
 	out.observe(Spam, tokenMail, n.SpamLearned)
 	for _, w := range all {

@@ -21,7 +21,10 @@ func newLearner(client store.Client, cfg func() *config.Config, log *slog.Logger
 	}, time.Now)
 	l := reputation.NewLearner(client, time.Now, log).WithWatch(watch).WithLimits(func() reputation.Limits {
 		b := cfg().Bayes
-		return reputation.Limits{Person: b.PersonLimit, Campaign: b.CampaignLimit, Vocabulary: b.Vocabulary}
+		return reputation.Limits{
+			Person: b.PersonLimit, Campaign: b.CampaignLimit, Vocabulary: b.Vocabulary,
+			Auto: reputation.AutoLimits{Seeds: b.Auto.Seeds, Daily: b.Auto.Daily, Sender: b.Auto.Sender},
+		}
 	})
 	return l, watch
 }

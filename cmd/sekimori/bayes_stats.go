@@ -92,6 +92,7 @@ func (s *bayesStats) sum(l *learner, scope reputation.Scope) {
 		for _, m := range s.Months {
 			s.HamShown, s.SpamShown = s.HamShown+m.HamShown, s.SpamShown+m.SpamShown
 			s.HamLearned, s.SpamLearned = s.HamLearned+m.HamLearned, s.SpamLearned+m.SpamLearned
+			s.HamAuto, s.SpamAuto = s.HamAuto+m.HamAuto, s.SpamAuto+m.SpamAuto
 			s.HamTokens, s.SpamTokens = max(s.HamTokens, m.HamTokens), max(s.SpamTokens, m.SpamTokens)
 		}
 	}
@@ -109,12 +110,13 @@ func (s *bayesStats) sum(l *learner, scope reputation.Scope) {
 
 func (s *bayesStats) print(a *app) error {
 	w := a.table()
-	fmt.Fprintln(w, "CLASS\tSHOWN\tLEARNED\tTOKENS")
-	fmt.Fprintf(w, "ham\t%d\t%d\t%d\nspam\t%d\t%d\t%d\n", s.HamShown, s.HamLearned, s.HamTokens, s.SpamShown, s.SpamLearned, s.SpamTokens)
+	fmt.Fprintln(w, "CLASS\tSHOWN\tBY OTHER CHECKS\tLEARNED\tTOKENS")
+	fmt.Fprintf(w, "ham\t%d\t%d\t%d\t%d\n", s.HamShown, s.HamAuto, s.HamLearned, s.HamTokens)
+	fmt.Fprintf(w, "spam\t%d\t%d\t%d\t%d\n", s.SpamShown, s.SpamAuto, s.SpamLearned, s.SpamTokens)
 	if len(s.Months) > 0 {
-		fmt.Fprintln(w, "\nMONTH\tHAM SHOWN\tLEARNED\tSPAM SHOWN\tLEARNED")
+		fmt.Fprintln(w, "\nMONTH\tHAM SHOWN\tBY OTHER CHECKS\tLEARNED\tSPAM SHOWN\tBY OTHER CHECKS\tLEARNED")
 		for _, m := range s.Months {
-			fmt.Fprintf(w, "%s-%s\t%d\t%d\t%d\t%d\n", m.Month[:4], m.Month[4:], m.HamShown, m.HamLearned, m.SpamShown, m.SpamLearned)
+			fmt.Fprintf(w, "%s-%s\t%d\t%d\t%d\t%d\t%d\t%d\n", m.Month[:4], m.Month[4:], m.HamShown, m.HamAuto, m.HamLearned, m.SpamShown, m.SpamAuto, m.SpamLearned)
 		}
 	}
 	if len(s.Scopes) > 0 {

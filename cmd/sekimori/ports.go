@@ -147,6 +147,7 @@ func (r releaser) Queue(ctx context.Context, m quarantine.Release) error {
 type observer struct {
 	m    *metrics.Registry
 	past func(front.Record)
+	auto func(front.Record)
 
 	stories *stories
 }
@@ -157,6 +158,7 @@ func (o observer) Refused(r front.Refusal)   { o.stories.refused(r) }
 
 func (o observer) Concluded(r front.Record) {
 	o.past(r)
+	o.auto(r)
 	o.stories.concluded(r)
 	for _, v := range r.Verdicts {
 		if v.Would != "" {

@@ -53,6 +53,7 @@ type server struct {
 	agreement  agreement  // of the hosts about them
 	fence      *fence     // what the process restricted itself to
 	past       *pastWriter
+	auto       *autoTeacher
 	stories    *stories          // nil: no history is kept
 	tally      *reputation.Tally // of symbols and rules, by day
 	retreats   *reputation.Retreats
@@ -140,6 +141,7 @@ func (s *server) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.auto = s.newAutoTeacher()
 	s.past = newPastWriter(reputation.NewHistory(s.store.Client(), time.Now), s.log)
 	s.present.Store(gen)
 	gen.warn.takeOver(nil)
@@ -157,7 +159,7 @@ func (s *server) open(ctx context.Context) error {
 			Listen: s.inherited.listener("smtp", s.cfg), Config: cfg, Recipients: gen.rcpts.Directory, Share: s.shareHarvest(), Gate: front.AdaptGate(gen.judge.gate.Accept), Closed: gen.close,
 			Relay: relayPort{s.relay}, Keeper: keeperPort{s.keeper}, Drop: s.dropFor(),
 			Spool: spoolPort{s.spool}, Ends: endsPort{s.ledger, s.log}, Bounceless: bounce.Refusal, Parse: mime.Parse, NewID: func() string { return xid.New().String() },
-			Log: s.log, Observer: observer{s.metrics, s.past.concluded, s.stories},
+			Log: s.log, Observer: observer{s.metrics, s.past.concluded, s.auto.concluded, s.stories},
 		})
 		if err != nil {
 			return err
@@ -238,6 +240,7 @@ func (s *server) serve(ctx, work context.Context) error {
 	allows := s.judge().allows // of all generations
 	s.background.Go(func() { allows.Run(work) })
 	s.background.Go(func() { s.past.run(work) })
+	s.background.Go(func() { s.auto.run(work) })
 	s.background.Go(func() { s.stories.run(work) })
 	s.background.Go(func() { s.joinHistories(work) })
 	s.background.Go(func() { s.tally.Run(work) })

@@ -283,6 +283,8 @@ func eventText(l text.Lang, e *history.Event) string {
 		return text.Trace(l, "digested", at, e.Ref, rcptTexts(e), end, words)
 	case history.KindOpened:
 		return text.Trace(l, "opened", at, text.Clean(e.By, 320))
+	case history.KindTaught:
+		return text.Trace(l, "taught", at, text.Trace(l, "taught."+text.Clean(e.Action, 10)))
 	case history.KindAct:
 		return text.Trace(l, "act", at, text.Clean(e.By, 320), text.Clean(e.Why, 20), text.TraceAct(l, text.Clean(e.Action, 30), text.Clean(e.Hint, 300)))
 	case history.KindFailed:

@@ -37,6 +37,7 @@ var may = map[string][]string{
 	"reputation":                {"internal/store"},
 	"filters":                   {"internal/dns", "internal/config", "internal/mime", "reputation", "filters/bayes"},
 	"filters/bayes":             {"internal/mime"},
+	"filters/bayes/labels":      {"reputation"},
 	"filters/bayes/measure":     {"reputation"},
 	"rules":                     {},
 	"internal/attached":         {"internal/mime"},

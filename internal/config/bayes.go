@@ -10,6 +10,7 @@ type Bayes struct {
 	Folders       []BayesFolder `toml:"folder"`
 	Drop          BayesDrop     `toml:"drop"`
 	Drift         BayesDrift    `toml:"drift"`
+	Auto          BayesAuto     `toml:"auto"`
 }
 
 // BayesFolder is [[bayes.folder]]: a Maildir of which every mail is learned.
@@ -34,5 +35,6 @@ func defaultBayes() Bayes {
 	return Bayes{
 		PersonLimit: 10, CampaignLimit: 20, Vocabulary: 500_000, Drop: defaultBayesDrop(),
 		Drift: BayesDrift{Enabled: true, Window: Duration(24 * time.Hour), Min: 10, Persons: 3, Released: 0.05, Reported: 0.01},
+		Auto:  BayesAuto{Enabled: true, Seeds: 100, SpamScore: 8, Daily: 200, Sender: 5},
 	}
 }

@@ -75,6 +75,7 @@ func (v *validator) run() {
 	v.console()
 	v.acts()
 	v.bayes()
+	v.bayesAuto()
 	v.filters()
 }
 

@@ -23,6 +23,7 @@ const (
 	KindEnded    Kind = "ended"    // released, deleted or expired; By says by whom
 	KindFailed   Kind = "failed"   // given up after it was acknowledged
 	KindLost     Kind = "lost"     // Count events were not kept: the queue was full, or the disk
+	KindTaught   Kind = "taught"   // the model learned it as Action says, spam or ham, because other checks were sure
 	KindRestored Kind = "restored" // is held again: a release or a deletion was undone
 )
 

@@ -2,6 +2,14 @@ package metrics
 
 import "github.com/prometheus/client_golang/prometheus"
 
+// autoResults are what may become of a mail of which the other checks were sure.
+var autoResults = [...]string{
+	"learned", "shown", "alike", "known", "early", "contradicted", "lopsided", "daily", "sender", "large", "dropped", "failed",
+}
+
+// AutoLearned counts a mail of which the other checks were sure, by what became of that.
+func (r *Registry) AutoLearned(class, result string) { r.auto.WithLabelValues(class, result).Inc() }
+
 // Lookup counts a question about a recipient by who answered it and how.
 func (r *Registry) Lookup(source, result string) { r.lookups.WithLabelValues(source, result).Inc() }
 

@@ -37,6 +37,7 @@ var traceWords = map[string]map[Lang]string{
 	"digested":  {En: "%s the digest %s told %s of it; that mail: %s %s", Ja: "%s まとめ通知 %s で %s に知らせました（通知メール: %s %s）"},
 	"restored":  {En: "%s held again for %s", Ja: "%s 隔離に戻しました（宛先 %s）"},
 	"opened":    {En: "%s %s opened its page", Ja: "%s %s がページを開きました"},
+	"taught":    {En: "%s learned by itself as %s, because other checks were sure", Ja: "%s 他の検査の結果が明らかなため、%sとして自動で学習しました"},
 	"act":       {En: "%s %s (%s): %s", Ja: "%s %s（%s）: %s"},
 	"until":     {En: "in the quarantine: %s; kept until %s", Ja: "隔離の状態: %s、保存期限 %s"},
 	"note":      {En: "could not be looked up: %s", Ja: "調べられなかったもの: %s"},
@@ -132,6 +133,7 @@ var traceWords = map[string]map[Lang]string{
 	"act.delete": {En: "deleted it", Ja: "削除しました"}, "act.report-spam": {En: "reported it as spam", Ja: "迷惑メールとして報告しました"},
 	"act.ask": {En: "asked an administrator: %s", Ja: "管理者に問い合わせました: %s"}, "act.answer": {En: "answered: %s", Ja: "回答しました: %s"},
 	"act.allow": {En: "allowed the sender: %s", Ja: "差出人を許可しました: %s"}, "act.look": {En: "looked at its text", Ja: "本文を表示しました"},
+	"taught.spam": {En: "spam", Ja: "迷惑メール"}, "taught.ham": {En: "good mail", Ja: "通常のメール"},
 	"act.learn": {En: "taught the model: %s", Ja: "学習に反映しました: %s"}, "act.unlearn": {En: "took back what the model had learned: %s", Ja: "学習を取り消しました: %s"},
 
 	"state.held": {En: "held", Ja: "隔離中"}, "state.releasing": {En: "being released", Ja: "受信処理中"},

@@ -1,0 +1,153 @@
+package reputation
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// taughtByPeople shows n mails of each class.
+func taughtByPeople(t *testing.T, l *Learner, n int) {
+	t.Helper()
+	for i := range n {
+		must[Taught](t)(l.Teach(t.Context(), Sample{Class: Ham, Tokens: hamTokens(i), Fingerprint: fmt.Sprint("ph", i)}))
+		must[Taught](t)(l.Teach(t.Context(), Sample{Class: Spam, Tokens: spamTokens(i), Fingerprint: fmt.Sprint("ps", i)}))
+	}
+}
+
+func fresh(prefix string) []string {
+	words := make([]string, 30)
+	for i := range words {
+		words[i] = fmt.Sprint(prefix, "word", i)
+	}
+	return words
+}
+
+func TestAutoBegins(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		l := w.limited(Limits{Auto: AutoLimits{Seeds: 5, Daily: 100, Sender: 100}})
+		auto := func(c Class, name string) Taught {
+			t.Helper()
+			return must[Taught](t)(l.Teach(t.Context(), Sample{Class: c, Tokens: fresh(name), Fingerprint: name, Source: Auto, By: "shop.example"}))
+		}
+		for i := range 5 { // of one class only
+			must[Taught](t)(l.Teach(t.Context(), Sample{Class: Ham, Tokens: hamTokens(i), Fingerprint: fmt.Sprint("ph", i)}))
+		}
+		if got := auto(Spam, "a"); got.Refused() != TooEarly || got.Shown != 0 {
+			t.Errorf("with one class taught: %+v", got)
+		}
+		taughtByPeople(t, l, 5)
+		if got := auto(Spam, "a"); got.Refused() != "" || got.Shown != 1 || got.Learned != 1 {
+			t.Errorf("with both classes taught: %+v", got)
+		}
+		if got := auto(Spam, "a"); got.Known != 1 {
+			t.Errorf("the second time: %+v", got)
+		}
+		n := l.Model().Counts()
+		if n.SpamAuto != 1 || n.SpamShown != 6 {
+			t.Errorf("%+v", n)
+		}
+		// What was learned automatically does not count as taught by people: everything else is taken away, and it does not begin again.
+		for i := range 5 {
+			must[[]Lesson](t)(l.Unlearn(t.Context(), nil, fmt.Sprint("ps", i)))
+		}
+		if got := auto(Spam, "b"); got.Refused() != TooEarly {
+			t.Errorf("with nothing but its own: %+v", got)
+		}
+		other := w.limited(Limits{})
+		if err := other.Load(t.Context()); err != nil || other.Model().Counts() != l.Model().Counts() {
+			t.Errorf("read anew %+v, %v; in memory %+v", other.Model().Counts(), err, l.Model().Counts())
+		}
+		months := must[[]MonthStats](t)(other.Months(t.Context(), Everybody))
+		if len(months) != 1 || months[0].SpamAuto != 1 || months[0].HamAuto != 0 {
+			t.Errorf("%+v", months)
+		}
+	})
+}
+
+func TestAutoContradicted(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		l := w.limited(Limits{Auto: AutoLimits{Seeds: 30, Daily: 100, Sender: 100}})
+		taughtByPeople(t, l, 30)
+		before := w.stored(t)
+		for _, s := range []Sample{
+			{Class: Ham, Tokens: spamTokens(99), Fingerprint: "x", Source: Auto},
+			{Class: Spam, Tokens: hamTokens(99), Fingerprint: "y", Source: Auto},
+		} {
+			z := l.Model().Score(s.Tokens).Z
+			if got := must[Taught](t)(l.Teach(t.Context(), s)); got.Refused() != Contradicted || got.Shown+got.Known != 0 {
+				t.Errorf("%s with z %.1f: %+v", s.Class, z, got)
+			}
+		}
+		if after := w.stored(t); fmt.Sprint(after) != fmt.Sprint(before) {
+			t.Errorf("what was refused left %v, not %v", after, before)
+		}
+	})
+}
+
+func TestAutoLimits(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		limits := Limits{Auto: AutoLimits{Seeds: 2, Daily: 7, Sender: 3}}
+		hosts := []*Learner{w.limited(limits), w.limited(limits)} // the limits are of both together
+		taughtByPeople(t, hosts[0], 6)
+		if err := hosts[1].Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		taken := map[Refusal]int{}
+		send := func(sender string, n int) {
+			for i := range n {
+				name := fmt.Sprint(sender, i)
+				l := hosts[i%2]
+				got := must[Taught](t)(l.Teach(t.Context(), Sample{Class: Ham, Tokens: hamTokens(len(sender) * i), Fingerprint: name, Source: Auto, By: sender}))
+				taken[got.Refused()]++
+			}
+		}
+		send("a.example", 5)
+		if taken[""] != 3 || taken[SenderLimit] != 2 {
+			t.Errorf("of one sender: %v", taken)
+		}
+		send("b.example", 3)
+		send("c.example", 3)
+		if taken[""] != 7 || taken[DailyLimit] != 2 {
+			t.Errorf("of a day: %v", taken)
+		}
+		w.now = w.now.Add(24 * time.Hour)
+		send("d.example", 1)
+		if taken[""] != 8 {
+			t.Errorf("the next day: %v", taken)
+		}
+	})
+}
+
+// A flood of spam does not become nearly all that is known.
+func TestAutoLopsided(t *testing.T) {
+	w := newWorld(t)
+	l := w.limited(Limits{Auto: AutoLimits{Seeds: 4, Daily: 1000, Sender: 1000}})
+	taughtByPeople(t, l, 4)
+	refused := 0
+	for i := range 40 {
+		s := Sample{Class: Spam, Tokens: fresh(fmt.Sprint("m", i)), Fingerprint: fmt.Sprint("m", i), Source: Auto}
+		if got := must[Taught](t)(l.Teach(t.Context(), s)); got.Refused() == Lopsided {
+			refused++
+		}
+	}
+	n := l.Model().Counts()
+	if n.SpamLearned != 3*n.HamLearned || refused != 40-n.SpamAuto {
+		t.Errorf("%+v, %d refused", n, refused)
+	}
+}
+
+func TestAutoConfirmed(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		l := w.limited(Limits{Person: 10, Auto: AutoLimits{Daily: 10, Sender: 10}})
+		must[Taught](t)(l.Teach(t.Context(), Sample{Class: Spam, Tokens: spamTokens(1), Fingerprint: "m", Source: Auto}))
+		must[Taught](t)(l.Teach(t.Context(), Sample{Class: Spam, Tokens: spamTokens(1), Fingerprint: "m", Source: Admin}))
+		if n := l.Model().Counts(); n.SpamAuto != 0 || n.SpamShown != 1 {
+			t.Errorf("confirmed by an administrator: %+v", n)
+		}
+		must[[]Lesson](t)(l.Unlearn(t.Context(), nil, "m"))
+		if left := w.stored(t); len(left) != 0 {
+			t.Errorf("%v", left)
+		}
+	})
+}
