@@ -104,6 +104,7 @@ func (checkCmd) run(a *app) error {
 		printErrors(a.err, err)
 		return found
 	}
+	a.checkIMAP(cfg)
 	if words := modeWords(policy); words != "" {
 		fmt.Fprintln(a.out, "warning: policy.mode:", words)
 	}

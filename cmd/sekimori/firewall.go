@@ -61,6 +61,11 @@ func ways(cfg *config.Config) []way {
 	if cfg.Journal.Backend != "" {
 		w = append(w, backendWay(cfg.Journal.Backend, "journal"))
 	}
+	for i := range cfg.Bayes.IMAP {
+		if addr, _, err := cfg.Bayes.IMAP[i].Place(); err == nil && cfg.Role != "mx" {
+			w = append(w, out("tcp", addr, "IMAP, to learn from a folder"))
+		}
+	}
 	if o := &cfg.Console.OIDC; o.Enabled() && servesPages(cfg) {
 		if u, err := url.Parse(o.Issuer); err == nil {
 			w = append(w, out("tcp", withPort(u.Host, map[string]string{"https": "443", "http": "80"}[u.Scheme]), "single sign-on; and the addresses that the provider names"))

@@ -247,6 +247,7 @@ func (s *server) serve(ctx, work context.Context) error {
 	s.background.Go(func() { s.watchRetreats(work) })
 	s.background.Go(func() { s.watchBayes(work) })
 	s.background.Go(func() { s.watchFolders(work) })
+	s.background.Go(func() { s.watchIMAP(work) })
 	s.background.Go(func() { s.watchAsks(work) })
 	s.background.Go(func() { s.runDigests(work) })
 	s.background.Go(func() { s.watchStore(work) })

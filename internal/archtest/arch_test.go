@@ -41,6 +41,7 @@ var may = map[string][]string{
 	"filters/bayes/measure":     {"reputation"},
 	"rules":                     {},
 	"internal/attached":         {"internal/mime"},
+	"internal/imapfolder":       {},
 	"quarantine":                {"internal/store", "internal/spool", "internal/mime", "internal/config"},
 	"quarantine/acts":           {"quarantine", "reputation", "filters/bayes", "internal/mime", "internal/audit", "internal/store"},
 	"internal/audit":            {"internal/store"},
@@ -61,6 +62,7 @@ var may = map[string][]string{
 // owners says who may import a library, by its import path or a prefix of it.
 var owners = map[string][]string{
 	"github.com/emersion/go-smtp":          {"internal/front", "internal/relay"},
+	"github.com/emersion/go-imap":          {"internal/imapfolder"},
 	"github.com/emersion/go-msgauth":       {"filters", "quarantine/digest"},
 	"github.com/miekg/dns":                 {"internal/dns"},
 	"blitiri.com.ar/go/spf":                {"filters"},

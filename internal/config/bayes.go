@@ -8,6 +8,7 @@ type Bayes struct {
 	CampaignLimit int           `toml:"campaign_limit"` // near copies that are counted in a month; 0: no limit; default 20
 	Vocabulary    int           `toml:"vocabulary"`     // tokens kept in memory; 0: no limit; default 500000
 	Folders       []BayesFolder `toml:"folder"`
+	IMAP          []BayesIMAP   `toml:"imap"`
 	Drop          BayesDrop     `toml:"drop"`
 	Drift         BayesDrift    `toml:"drift"`
 	Auto          BayesAuto     `toml:"auto"`

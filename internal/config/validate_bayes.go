@@ -29,6 +29,7 @@ func (v *validator) bayes() {
 	for i := range b.Folders {
 		v.bayesFolder(i, &b.Folders[i])
 	}
+	v.bayesIMAP()
 	v.bayesDrop()
 	d := &b.Drift
 	if d.Window.D() < time.Hour || d.Window.D() > maxDrift {
@@ -56,21 +57,26 @@ func (v *validator) bayesFolder(i int, f *BayesFolder) {
 	case !filepath.IsAbs(f.Path):
 		v.fail(path+".path", "%q is not an absolute path", f.Path)
 	}
-	v.oneOf(path+".class", f.Class, "spam", "ham")
-	if f.Scope == "" {
-		f.Scope = "all"
-	}
-	if domain, ok := strings.CutPrefix(f.Scope, "@"); ok {
-		if _, err := mail.ParseDomain(domain); err != nil {
-			v.fail(path+".scope", "%q: %v", f.Scope, err)
-		}
-	} else if _, err := mail.ParseAddress(f.Scope, false); err != nil && f.Scope != "all" {
-		v.fail(path+".scope", "%q is not all, @DOMAIN or an address", f.Scope)
-	}
+	v.bayesLesson(path, f.Class, &f.Scope)
 	if f.Every == 0 {
 		f.Every = folderEvery
 	}
 	if f.Every.D() < time.Second {
 		v.fail(path+".every", "must be at least 1s")
+	}
+}
+
+// bayesLesson checks as what and for whom is learned.
+func (v *validator) bayesLesson(path, class string, scope *string) {
+	v.oneOf(path+".class", class, "spam", "ham")
+	if *scope == "" {
+		*scope = "all"
+	}
+	if domain, ok := strings.CutPrefix(*scope, "@"); ok {
+		if _, err := mail.ParseDomain(domain); err != nil {
+			v.fail(path+".scope", "%q: %v", *scope, err)
+		}
+	} else if _, err := mail.ParseAddress(*scope, false); err != nil && *scope != "all" {
+		v.fail(path+".scope", "%q is not all, @DOMAIN or an address", *scope)
 	}
 }
