@@ -82,6 +82,7 @@ type Sample struct {
 	Scopes      []Scope
 	Source      Source // "": Command
 	By          string // who, of a Person; of Auto the sender of the mail
+	Held        bool   // it was held: what the lesson says of the check is told to the watch by who held it
 }
 
 func (s *Sample) scopes() []Scope {
@@ -234,11 +235,13 @@ func (l *Learner) learnBatch(ctx context.Context, batch []Sample) (p Progress, b
 		for i := range batch {
 			before = append(before, b.records[recordKey(batch[i].Fingerprint)].headline())
 		}
+		passed := l.reports(ctx, batch)
 		for i := range batch {
 			if err := b.teach(&batch[i]); err != nil {
 				b.undo()
 				return err
 			}
+			b.records[recordKey(batch[i].Fingerprint)].report(&batch[i], passed[batch[i].Fingerprint])
 		}
 		if err := b.write(ctx, l.client, l.script); err != nil {
 			b.undo()
@@ -246,6 +249,7 @@ func (l *Learner) learnBatch(ctx context.Context, batch []Sample) (p Progress, b
 		}
 		b.writeDay(ctx, l.client)
 		p = b.progress
+		l.noteReports(ctx, b.change)
 		l.narrow.follow(b.delta.Scoped, true)
 		return nil
 	})

@@ -45,11 +45,15 @@ type vote struct {
 type record struct {
 	Entries []entry `json:"e"`
 	Votes   []vote  `json:"v,omitempty"`
+	// Reports are the IDs of persons whose word that it is spam counts against the check, which had passed it.
+	Reports []string `json:"r,omitempty"`
 
 	tokens []string // those that are counted; nil: none are, or the record is of a version that did not keep them
 	blob   []byte   // of the store, not yet unpacked
 	raw    string   // the whole as read from the store; "": there was none
 	head   string   // its first line
+
+	reported []string // Reports as the store has them
 }
 
 const (
@@ -66,7 +70,9 @@ func parseRecord(text string) (record, error) {
 	}
 	if rest, ok := strings.CutPrefix(head, recordVersion); ok {
 		r.blob = []byte(blob)
-		return r, json.Unmarshal([]byte(rest), &r)
+		err := json.Unmarshal([]byte(rest), &r)
+		r.reported = r.Reports
+		return r, err
 	}
 	w := strings.Fields(head) // of version 1: class, month, whether it was learned
 	if len(w) != 3 || len(w[1]) != 6 {

@@ -71,7 +71,7 @@ func (l *Learner) Unlearn(ctx context.Context, tokens []string, fingerprint stri
 			}
 		}
 		if len(scopes) == 0 {
-			r.Votes = nil
+			r.Votes, r.Reports = nil, nil
 		}
 		return keep
 	})
@@ -94,6 +94,7 @@ func (l *Learner) Restore(ctx context.Context, s Sample, before string) error {
 				r.vote(v.By, v.Class)
 			}
 		}
+		r.Reports = slices.DeleteFunc(slices.Clone(r.Reports), func(id string) bool { return !slices.Contains(was.Reports, id) && s.reportedBy(id) })
 		next := slices.Clone(r.Entries)
 		for _, scope := range s.scopes() {
 			if e := r.find(scope); e != nil && (e.By != s.By || e.Source != s.Source || e.Class != s.Class) {
@@ -146,6 +147,7 @@ func (l *Learner) alter(ctx context.Context, tokens []string, fingerprint string
 			ch.undo()
 			return err
 		}
+		l.noteReports(ctx, ch)
 		l.narrow.follow(ch.delta.Scoped, true)
 		return nil
 	})

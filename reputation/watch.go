@@ -2,8 +2,6 @@ package reputation
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,11 +47,12 @@ type DriftNumbers struct {
 	Held       int `json:"held"`     // mails that were held with its points, each recipient's
 	Released   int `json:"released"` // of them
 	ReleasedBy int `json:"released_by"`
-	Passed     int `json:"passed"` // mails delivered that it found good, each recipient's
-	Reported   int `json:"reported"`
+	Passed     int `json:"passed"`   // mails delivered that it found good, each recipient's
+	Reported   int `json:"reported"` // of them, as spam
 	ReportedBy int `json:"reported_by"`
-
-	releases, reports []int64 // of each person
+	// What counts against the limits, of which no person makes more than one part of DriftLimits.Persons.
+	ReleasedCounted int `json:"released_counted"`
+	ReportedCounted int `json:"reported_counted"`
 }
 
 // BayesWatch counts what the Bayesian check says and what people say against it, and halves its weight on all hosts when that is too
@@ -64,8 +63,9 @@ type BayesWatch struct {
 	limits func() DriftLimits
 	state  atomic.Pointer[DriftState]
 
-	mu      sync.Mutex
-	waiting map[watched]int64
+	mu        sync.Mutex
+	waiting   map[watched]int64
+	delivered map[watched]string
 }
 
 type watched struct{ key, field string }
@@ -79,6 +79,8 @@ const (
 	// ZoneDays is for how many days zones are kept.
 	ZoneDays   = 44
 	watchEvery = 20 * time.Second
+	// mostWaiting bounds what waits for the store.
+	mostWaiting = 10_000
 )
 
 func hourKey(t time.Time) string  { return keyPrefix + "said:" + t.UTC().Format("2006010215") }
@@ -92,7 +94,7 @@ return 1`
 
 // NewBayesWatch makes a watch on a store's client. It knows no state until Look.
 func NewBayesWatch(client store.Client, limits func() DriftLimits, now func() time.Time) *BayesWatch {
-	w := &BayesWatch{client: client, now: now, limits: limits, waiting: map[watched]int64{}}
+	w := &BayesWatch{client: client, now: now, limits: limits, waiting: map[watched]int64{}, delivered: map[watched]string{}}
 	w.state.Store(&DriftState{})
 	return w
 }
@@ -148,30 +150,23 @@ func (w *BayesWatch) add(key, field string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	k := watched{key, field}
-	if n, ok := w.waiting[k]; ok || len(w.waiting) < 10_000 {
+	if n, ok := w.waiting[k]; ok || len(w.waiting) < mostWaiting {
 		w.waiting[k] = n + 1
 	}
 }
 
 // Note writes down that somebody contradicts the check; sign -1 takes it back.
 func (w *BayesWatch) Note(ctx context.Context, c Contradiction, by string, sign int) error {
-	sum := sha256.Sum256([]byte(person(by)))
-	key := hourKey(w.now())
-	pipe := w.client.Pipeline()
-	pipe.HIncrBy(ctx, key, string(c), int64(sign))
-	pipe.HIncrBy(ctx, key, string(c)+" "+hex.EncodeToString(sum[:6]), int64(sign))
-	pipe.PExpire(ctx, key, hoursLife)
-	_, err := pipe.Exec(ctx)
-	return err
+	return w.note(ctx, c, personID(by), sign)
 }
 
 // flush writes what waits. What was not written waits again.
 func (w *BayesWatch) flush(ctx context.Context) error {
 	w.mu.Lock()
-	batch := w.waiting
-	w.waiting = map[watched]int64{}
+	batch, delivered := w.waiting, w.delivered
+	w.waiting, w.delivered = map[watched]int64{}, map[watched]string{}
 	w.mu.Unlock()
-	if len(batch) == 0 {
+	if len(batch)+len(delivered) == 0 {
 		return nil
 	}
 	pipe := w.client.Pipeline()
@@ -184,12 +179,21 @@ func (w *BayesWatch) flush(ctx context.Context) error {
 		}
 		pipe.PExpire(ctx, k.key, life)
 	}
+	for k, to := range delivered {
+		failed[k] = pipe.HSet(ctx, k.key, k.field, to).Err
+		pipe.PExpire(ctx, k.key, w.passedLife())
+	}
 	_, err := pipe.Exec(ctx)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for k, n := range batch {
 		if failed[k]() != nil {
 			w.waiting[k] += n
+		}
+	}
+	for k, to := range delivered {
+		if failed[k]() != nil && len(w.delivered) < mostWaiting {
+			w.delivered[k] = to
 		}
 	}
 	return err
@@ -223,25 +227,27 @@ func (w *BayesWatch) Numbers(ctx context.Context) (DriftNumbers, error) {
 		}
 	}
 	n := DriftNumbers{Held: sum["held"], Released: sum[string(HeldWrongly)], Passed: sum["passed"], Reported: sum[string(PassedWrongly)]}
+	var releases, reports []int64 // of each person
 	for field, of := range sum {
 		switch {
 		case of <= 0:
 		case strings.HasPrefix(field, string(HeldWrongly)+" "):
-			n.ReleasedBy++
-			n.releases = append(n.releases, int64(of))
+			releases = append(releases, int64(of))
 		case strings.HasPrefix(field, string(PassedWrongly)+" "):
-			n.ReportedBy++
-			n.reports = append(n.reports, int64(of))
+			reports = append(reports, int64(of))
 		}
 	}
+	n.ReleasedBy, n.ReportedBy = len(releases), len(reports)
+	persons := w.limits().Persons
+	n.ReleasedCounted, n.ReportedCounted = int(capped(releases, persons)), int(capped(reports, persons))
 	return n, nil
 }
 
-// over says what is above the limits times factor; "" for nothing. No person counts for more than 1/Persons of what is said.
+// over says what is above the limits times factor; "" for nothing.
 func (l DriftLimits) over(n DriftNumbers, factor float64) string {
 	exceeds := func(part, all int, rate float64) bool { return part > 0 && float64(part) >= rate*factor*float64(all) }
 	hours := int(l.Window.Hours())
-	released, reported := int(capped(n.releases, l.Persons)), int(capped(n.reports, l.Persons))
+	released, reported := n.ReleasedCounted, n.ReportedCounted
 	switch {
 	case released >= l.Min && n.ReleasedBy >= l.Persons && exceeds(released, n.Held, l.Released):
 		return fmt.Sprintf("%d of %d mails that it had a part in holding were released by %d people in %d hours", released, n.Held, n.ReleasedBy, hours)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"sekimori/filters/bayes"
 	"sekimori/internal/config"
 	"sekimori/internal/mail"
 	"sekimori/internal/store"
@@ -36,9 +37,12 @@ func (s *server) outcome(o mail.Outcome) {
 }
 
 // verdicts tells those who count of the verdicts of a mail.
-func (s *server) verdicts(v []mail.Verdict) {
+func (s *server) verdicts(m *mail.Message, v []mail.Verdict) {
 	s.tally.Judged(v)
 	s.bayesWatch.Judged(v)
+	if m != nil {
+		s.bayesWatch.Passed(v, func() string { return bayes.Fingerprint(m) })
+	}
 	s.retreats.Judged(v)
 }
 

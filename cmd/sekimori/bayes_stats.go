@@ -146,11 +146,19 @@ func (s *bayesStats) print(a *app) error {
 	return nil
 }
 
-// printDrift says what people say against the check.
+// printDrift says what people say against the check, and how much of it counts.
 func printDrift(a *app, d reputation.DriftState, n reputation.DriftNumbers) {
-	fmt.Fprintf(a.out, "Held with its points: %d mails, of which %d were released, by %d people.\n", n.Held, n.Released, n.ReleasedBy)
-	fmt.Fprintf(a.out, "Found good and delivered: %d mails, of which %d were reported as spam, by %d people.\n", n.Passed, n.Reported, n.ReportedBy)
+	fmt.Fprintf(a.out, "Held with its points: %d mails, of which %d were released, by %d people%s.\n", n.Held, n.Released, n.ReleasedBy, counts(n.Released, n.ReleasedCounted))
+	fmt.Fprintf(a.out, "Found good and delivered: %d mails, of which %d were reported as spam, by %d people%s.\n", n.Passed, n.Reported, n.ReportedBy, counts(n.Reported, n.ReportedCounted))
 	if d.Halved {
 		fmt.Fprintf(a.out, "The check weighs half since %s: %s.\n", d.Since.Local().Format("2006-01-02 15:04 MST"), d.Why)
 	}
+}
+
+// counts says how much of what people said counts against the limits, when it is less than all.
+func counts(all, counted int) string {
+	if all == counted {
+		return ""
+	}
+	return fmt.Sprintf(" (%d count, since nobody speaks for the others)", counted)
 }

@@ -130,7 +130,7 @@ type learnReader struct {
 	files  int
 	octets int64 // of the files that were read
 	errs   []error
-	each   func(msg []byte) // is given each message before its sample is; may be nil
+	each   func(path string, n int, msg []byte) // is given each message before its sample is, with its number in an mbox or 0; may be nil
 }
 
 var errEnough = errors.New("no more wanted")
@@ -177,13 +177,17 @@ func (r *learnReader) file(path string, yield func(reputation.Sample) bool) erro
 	if inMaildir(path) {
 		list = slices.Values([][]byte{withoutFromLine(b)})
 	}
+	n := 0
 	for msg := range list {
+		if bytes.HasPrefix(b, []byte(fromLine)) && !inMaildir(path) {
+			n++
+		}
 		if len(msg) > maxLearn {
 			r.errs = append(r.errs, fmt.Errorf("%s: a message of %d octets is passed over", path, len(msg)))
 			continue
 		}
 		if r.each != nil {
-			r.each(msg)
+			r.each(path, n, msg)
 		}
 		if !yield(r.of(msg)) {
 			return errEnough

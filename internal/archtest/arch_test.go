@@ -85,6 +85,7 @@ var owners = map[string][]string{
 	"golang.org/x/crypto/argon2":           {"internal/web/login"},
 	"github.com/coreos/go-oidc":            {"internal/web/login"},
 	"golang.org/x/oauth2":                  {"internal/web/login"},
+	"golang.org/x/image":                   {"filters/bayes/measure"},
 	"golang.org/x/net/html":                {"internal/mime", "internal/web/safe"},
 	"github.com/microcosm-cc/bluemonday":   {"internal/web/safe"},
 	"github.com/chromedp":                  {"internal/web/browser"},

@@ -1,62 +1,42 @@
 package measure
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
+	"time"
 )
 
-// Peer is another filter that runs beside ours on the same mail, as its package installs it and with its own settings. Its
-// words are kept in a folder of its own.
+// Peer is another filter that runs beside ours on the same mail, with its own settings. Only what it has learned counts: the other
+// checks of SpamAssassin and Rspamd are off. All that it keeps lies in a folder of its own.
 type Peer struct {
 	Name      string
 	Threshold float64 // its own, from which a score means spam
-	train     func(spam bool) []string
-	score     []string
-	read      func(line string) (float64, error)
+	Training  string  // how it is taught, as its documentation says: a few words
+	Packages  string  // of Debian, separated by spaces
+
+	programs []string // all must be there; the first is run
+	// begin makes it ready in an empty folder.
+	begin func(ctx context.Context, programs []string, home string) (filter, error)
 }
 
-// Peers are those that can be run. SpamAssassin and Rspamd are services with a configuration of their own and are not among them.
-func Peers() []Peer {
-	return []Peer{
-		{
-			Name: "bogofilter", Threshold: 0.99,
-			train: func(spam bool) []string { return []string{"-d", ".", pick(spam, "-s", "-n"), "-B"} },
-			score: []string{"-d", ".", "-TT", "-B"},
-			read:  func(line string) (float64, error) { return field(line, -1) },
-		},
-		{
-			Name: "spamprobe", Threshold: 0.6,
-			train: func(spam bool) []string { return []string{"-d", ".", pick(spam, "spam", "good")} },
-			score: []string{"-d", ".", "score"},
-			read:  func(line string) (float64, error) { return field(line, 1) },
-		},
-	}
+// filter is a peer at work.
+type filter interface {
+	// learn teaches it mails of one class.
+	learn(ctx context.Context, files []File) error
+	// done is called when all is learned.
+	done(ctx context.Context) error
+	// score returns a number for each mail, the higher the more like spam.
+	score(ctx context.Context, files []File) ([]float64, error)
+	// end ends its processes.
+	end()
 }
 
-func pick(spam bool, yes, no string) string {
-	if spam {
-		return yes
-	}
-	return no
-}
-
-// field reads a field of a line as a number; a negative n counts from the end.
-func field(line string, n int) (float64, error) {
-	w := strings.Fields(line)
-	if n < 0 {
-		n += len(w)
-	}
-	if n < 0 || n >= len(w) {
-		return 0, fmt.Errorf("%q has no score", line)
-	}
-	return strconv.ParseFloat(w[n], 64)
-}
+// Peers are those that can be run.
+func Peers() []Peer { return append(commandPeers(), rspamdPeer()) }
 
 // File is a mail that a peer reads itself.
 type File struct {
@@ -64,83 +44,124 @@ type File struct {
 	Spam bool
 }
 
-// ErrMissing says that a peer is not installed.
+// ErrMissing says that a peer is not installed; the text says what lacks and how to get it.
 var ErrMissing = errors.New("not installed")
 
-// Run teaches the peer the files of train in their order and scores those of test, in an empty folder below temp that is deleted. An
-// Outcome's Z is the peer's own score.
-func (p *Peer) Run(ctx context.Context, temp string, train, test []File) ([]Outcome, error) {
-	program, err := exec.LookPath(p.Name)
+// Measured is what came of running a peer.
+type Measured struct {
+	Outcomes []Outcome     // of the mails of test in their order; Z is the peer's own score
+	Learn    time.Duration // the whole learning took
+	Score    time.Duration // the whole scoring
+}
+
+// What Run tells its progress that is being done.
+const (
+	Learning = "learning"
+	Scoring  = "scoring"
+)
+
+// mostTime bounds how long a peer may take for one part of the mails.
+const mostTime = time.Hour
+
+// batchFiles is how many mails a command is given at once.
+const batchFiles = 200
+
+// Installed returns nil when all that the peer takes is there, else an error of ErrMissing.
+func (p *Peer) Installed() error {
+	_, err := p.find()
+	return err
+}
+
+func (p *Peer) find() ([]string, error) {
+	var paths, lacking []string
+	for _, name := range p.programs {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			lacking = append(lacking, name)
+		}
+		paths = append(paths, path)
+	}
+	if len(lacking) > 0 {
+		return nil, fmt.Errorf("%w (no %s; on Debian: apt-get install %s)", ErrMissing, strings.Join(lacking, ", "), p.Packages)
+	}
+	return paths, nil
+}
+
+// Run teaches the peer all mails of train, those of each class in their order, ham and spam by turns, and scores those of test, in an
+// empty folder below temp that is deleted; the processes are ended. No peer's counts depend on the order of the mails. progress, which
+// may be nil, is told what is being done and how many mails of how many are.
+func (p *Peer) Run(ctx context.Context, temp string, train, test []File, progress func(doing string, done, of int)) (m Measured, err error) {
+	programs, err := p.find()
 	if err != nil {
-		return nil, ErrMissing
+		return m, err
 	}
 	home, err := os.MkdirTemp(temp, p.Name)
 	if err != nil {
-		return nil, err
+		return m, err
 	}
 	defer os.RemoveAll(home)
-	for batch := range sameClass(train) {
-		if _, err := p.exec(ctx, program, home, p.train(batch[0].Spam), batch); err != nil {
-			return nil, err
-		}
-	}
-	var out []Outcome
-	for len(test) > 0 {
-		batch := test[:min(len(test), batchFiles)]
-		test = test[len(batch):]
-		said, err := p.exec(ctx, program, home, p.score, batch)
-		if err != nil {
-			return nil, err
-		}
-		lines := strings.Split(strings.TrimSpace(said), "\n")
-		if len(lines) != len(batch) {
-			return nil, fmt.Errorf("%s answered %d lines for %d mails", p.Name, len(lines), len(batch))
-		}
-		for i, line := range lines {
-			z, err := p.read(line)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", p.Name, err)
-			}
-			out = append(out, Outcome{batch[i].Spam, z})
-		}
-	}
-	return out, nil
-}
-
-const batchFiles = 200
-
-// sameClass cuts files into runs of one class, in their order.
-func sameClass(files []File) func(yield func([]File) bool) {
-	return func(yield func([]File) bool) {
-		for len(files) > 0 {
-			n := 1
-			for n < len(files) && n < batchFiles && files[n].Spam == files[0].Spam {
-				n++
-			}
-			if !yield(files[:n]) {
-				return
-			}
-			files = files[n:]
-		}
-	}
-}
-
-func (p *Peer) exec(ctx context.Context, program, home string, args []string, files []File) (string, error) {
-	args = append([]string(nil), args...)
-	for _, f := range files {
-		args = append(args, f.Path)
-	}
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Dir, cmd.Env = home, append(os.Environ(), "HOME="+home)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() <= 2 && errs.Len() == 0 {
-		err = nil // a verdict
-	}
+	ctx, stop := context.WithTimeout(ctx, mostTime)
+	defer stop()
+	f, err := p.begin(ctx, programs, home)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w: %s", p.Name, err, strings.TrimSpace(errs.String()))
+		return m, fmt.Errorf("%s: %w", p.Name, err)
 	}
-	return out.String(), nil
+	defer f.end()
+	tell := func(doing string, done, of int) {
+		if progress != nil {
+			progress(doing, done, of)
+		}
+	}
+	began := time.Now()
+	n := 0
+	for _, batch := range byClass(train) {
+		if err := f.learn(ctx, batch); err != nil {
+			return m, fmt.Errorf("%s: %w", p.Name, err)
+		}
+		n += len(batch)
+		tell(Learning, n, len(train))
+	}
+	if err := f.done(ctx); err != nil {
+		return m, fmt.Errorf("%s: %w", p.Name, err)
+	}
+	m.Learn = time.Since(began)
+	began = time.Now()
+	for len(m.Outcomes) < len(test) {
+		from := len(m.Outcomes)
+		batch := test[from:min(from+batchFiles, len(test))]
+		scores, err := f.score(ctx, batch)
+		if err != nil {
+			return m, fmt.Errorf("%s: %w", p.Name, err)
+		}
+		if len(scores) != len(batch) {
+			return m, fmt.Errorf("%s gave %d scores for %d mails", p.Name, len(scores), len(batch))
+		}
+		for i, z := range scores {
+			m.Outcomes = append(m.Outcomes, Outcome{batch[i].Spam, z})
+		}
+		tell(Scoring, len(m.Outcomes), len(test))
+	}
+	m.Score = time.Since(began)
+	return m, nil
+}
+
+// byClass cuts files into batches of one class, of each class in their order, as evenly as they come.
+func byClass(files []File) [][]File {
+	var list [][]File
+	var open [2][]File
+	for _, f := range files {
+		i := 0
+		if f.Spam {
+			i = 1
+		}
+		if open[i] = append(open[i], f); len(open[i]) == batchFiles {
+			list, open[i] = append(list, open[i]), nil
+		}
+	}
+	for _, rest := range open {
+		if len(rest) > 0 {
+			list = append(list, rest)
+		}
+	}
+	return list
 }

@@ -2,6 +2,7 @@ package measure
 
 import (
 	"fmt"
+	"image/color"
 	"io"
 	"math"
 	"strings"
@@ -73,42 +74,100 @@ func count(n int) string {
 	return fmt.Sprint(n)
 }
 
-// SVG draws the same as a picture that stands alone: no scripts, no fonts or images from elsewhere.
-func SVG(w io.Writer, title string, out []Outcome) error {
-	const step, height, left, top = 22, 260, 20, 50
+// Bin is a step of z with the mails that fell into it.
+type Bin struct {
+	Z    int `json:"z"` // from Z to Z+1; the first and the last hold what is beyond as well
+	Ham  int `json:"ham"`
+	Spam int `json:"spam"`
+}
+
+// Spread counts the scores of each class in steps of one, the lowest first, without empty steps.
+func Spread(out []Outcome) []Bin {
+	ham, spam := histogram(out)
+	list := []Bin{}
+	for i := range bins {
+		if ham[i]+spam[i] > 0 {
+			list = append(list, Bin{lowest + i, ham[i], spam[i]})
+		}
+	}
+	return list
+}
+
+// figure is the picture of how the scores are spread, whatever it is drawn with. It is measured in points; y grows downward.
+type figure struct {
+	width, height int
+	boxes         []box
+	labels        []label
+}
+
+type box struct {
+	x, y, w, h int
+	fill       color.RGBA
+	title      string // what one reads when one points at it
+}
+
+type label struct {
+	x, y  int // of the base line
+	size  int
+	align int // of x: 0 begin, 1 middle, 2 end
+	text  string
+}
+
+var (
+	white    = color.RGBA{0xff, 0xff, 0xff, 0xff}
+	gray     = color.RGBA{0xf0, 0xf0, 0xea, 0xff}
+	line     = color.RGBA{0xd0, 0xd0, 0xcc, 0xff}
+	dark     = color.RGBA{0x33, 0x33, 0x33, 0xff}
+	hamBlue  = color.RGBA{0x2c, 0x7f, 0xb8, 0xff}
+	spamRust = color.RGBA{0xd9, 0x5f, 0x0e, 0xff}
+)
+
+// figureOf lays the picture out.
+func figureOf(title string, out []Outcome) *figure {
+	const step, height, left, top, right = 22, 260, 56, 50, 20
 	ham, spam := histogram(out)
 	peak := most(ham, spam)
-	var b strings.Builder
-	width := 2*left + bins*step
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="11" role="img" aria-label="%s">`+"\n",
-		width, top+height+60, escape(title))
-	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="#fff"/><text x="%d" y="20" font-size="14">%s</text>`+"\n", width, top+height+60, left, escape(title))
-	fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%d" height="%d" fill="#f3f3ee"/>`+"\n", left+(HamZ-lowest)*step, top, (SpamZ-HamZ)*step, height)
+	f := &figure{width: left + bins*step + right, height: top + height + 76}
+	f.boxes = append(f.boxes, box{0, 0, f.width, f.height, white, ""}, box{left + (HamZ-lowest)*step, top, (SpamZ - HamZ) * step, height, gray, ""})
+	f.labels = append(f.labels, label{left, 24, 15, 0, title}, label{8, top - 10, 11, 0, "mails"})
+	for n := 1; n <= peak; n *= 10 {
+		y := top + height - length(n, peak, height)
+		f.boxes = append(f.boxes, box{left, y, bins * step, 1, line, ""})
+		f.labels = append(f.labels, label{left - 6, y + 4, 11, 2, fmt.Sprint(n)})
+	}
 	for i := range bins {
 		x := left + i*step
 		for j, n := range [...]int{ham[i], spam[i]} {
-			l := length(n, peak, height)
-			if l == 0 {
-				continue
-			}
-			kind, color := "ham", "#2c7fb8"
+			kind, fill := "ham", hamBlue
 			if j == 1 {
-				kind, color = "spam", "#d95f0e"
+				kind, fill = "spam", spamRust
 			}
-			fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%d" height="%d" fill="%s"><title>z %d to %d: %d %s</title></rect>`+"\n",
-				x+2+j*(step/2-2), top+height-l, step/2-2, l, color, lowest+i, lowest+i+1, n, kind)
-		}
-		if (lowest+i)%2 == 0 {
-			fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="middle">%d</text>`+"\n", x, top+height+16, lowest+i)
+			if l := length(n, peak, height); l > 0 {
+				f.boxes = append(f.boxes, box{
+					x + 2 + j*(step/2-2), top + height - l, step/2 - 2, l, fill,
+					fmt.Sprintf("z %d to %d: %d %s", lowest+i, lowest+i+1, n, kind),
+				})
+			}
 		}
 	}
-	fmt.Fprintf(&b, `<text x="%d" y="%d">z: ham up to %d, unsure between (grey), spam from %d. Bars are logarithmic. </text>`+"\n", left, top+height+34, HamZ, SpamZ)
-	fmt.Fprintf(&b, `<rect x="%d" y="%d" width="10" height="10" fill="#2c7fb8"/><text x="%d" y="%d">ham</text>`, left, top+height+42, left+14, top+height+51)
-	fmt.Fprintf(&b, `<rect x="%d" y="%d" width="10" height="10" fill="#d95f0e"/><text x="%d" y="%d">spam</text></svg>`+"\n", left+60, top+height+42, left+74, top+height+51)
-	_, err := io.WriteString(w, b.String())
-	return err
+	f.boxes = append(f.boxes, box{left, top + height, bins * step, 1, dark, ""})
+	for z := lowest; z <= highest; z += 2 {
+		f.labels = append(f.labels, label{left + (z-lowest)*step, top + height + 17, 11, 1, fmt.Sprint(z)})
+	}
+	y := top + height + 38
+	f.labels = append(f.labels, label{
+		left, y, 11, 0,
+		fmt.Sprintf("z, what the check says of a mail: ham up to %d, unsure between (grey), spam from %d. The scale of the mails is logarithmic.", HamZ, SpamZ),
+	})
+	f.boxes = append(f.boxes, box{left, y + 12, 10, 10, hamBlue, ""}, box{left + 120, y + 12, 10, 10, spamRust, ""})
+	f.labels = append(f.labels, label{left + 15, y + 21, 11, 0, fmt.Sprintf("ham (%d)", total(ham))}, label{left + 135, y + 21, 11, 0, fmt.Sprintf("spam (%d)", total(spam))})
+	return f
 }
 
-func escape(s string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;").Replace(s)
+func total(n [bins]int) int {
+	sum := 0
+	for _, k := range n {
+		sum += k
+	}
+	return sum
 }
