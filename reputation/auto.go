@@ -21,12 +21,35 @@ const maxLead = 3
 // autoSure is from where on a score says more than a label of other checks: such a label is wrong more often than the score is.
 const autoSure = 4
 
-// autoTrusted is how many mails of each class a model must have been shown for that: one that knows few is sure of too much.
-const autoTrusted = 500
+// A model that knows few mails is sure of too much. From autoTrusted mails of each class on it keeps others from being learned, for
+// good; from autoDoubts on it takes some of those that were learned away, where all the others are against one.
+const (
+	autoTrusted = 500
+	autoDoubts  = 100
+)
 
-// Contradicts reports whether the model is sure that a mail is of the other class.
+// Contradicts reports whether the model knows enough and is sure that a mail is of the other class.
 func (m *Model) Contradicts(c Class, tokens []string) bool {
-	z := m.Score(tokens).Z
+	return m.shownBoth(autoTrusted) && contradicts(c, m.Score(tokens).Z)
+}
+
+// Regrets reports whether the model, had it not learned this mail, would be sure now that it is of the other class: it knew less when
+// it learned it.
+func (m *Model) Regrets(c Class, tokens []string) bool {
+	less := [2]float64{}
+	less[index(c)] = 1
+	return m.shownBoth(autoDoubts) && contradicts(c, score(tokens, m.ratesWithout(tokens, less[0], less[1])).Z)
+}
+
+// Take takes a mail that was shown and learned away, from the model in memory alone: for measurements and tests.
+func (m *Model) Take(c Class, tokens []string) {
+	m.addShown(c, -1)
+	m.learn(c, tokens, -1)
+}
+
+func (m *Model) shownBoth(least int) bool { return min(m.shown[0].Load(), m.shown[1].Load()) >= int64(least) }
+
+func contradicts(c Class, z float64) bool {
 	return c == Spam && z < -autoSure || c == Ham && z > autoSure
 }
 
@@ -86,7 +109,7 @@ func (b *batch) refuse(s *Sample) Refusal {
 		return SenderLimit
 	case same >= maxLead*max(other, 1):
 		return Lopsided
-	case n.HamShown >= autoTrusted && n.SpamShown >= autoTrusted && m.Contradicts(s.Class, s.Tokens):
+	case m.Contradicts(s.Class, s.Tokens):
 		return Contradicted
 	}
 	return ""

@@ -15,6 +15,12 @@ func taughtByPeople(t *testing.T, l *Learner, n int) {
 	}
 }
 
+// trust makes a model one that was shown enough.
+func trust(m *Model) {
+	m.addShown(Ham, autoTrusted)
+	m.addShown(Spam, autoTrusted)
+}
+
 func fresh(prefix string) []string {
 	words := make([]string, 30)
 	for i := range words {
@@ -69,6 +75,11 @@ func TestAutoContradicted(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		l := w.limited(Limits{Auto: AutoLimits{Seeds: 30, Daily: 100, Sender: 100}})
 		taughtByPeople(t, l, 30)
+		untrusted := l.Model().Contradicts(Ham, spamTokens(99))
+		trust(l.Model())
+		if untrusted || !l.Model().Contradicts(Ham, spamTokens(99)) {
+			t.Error("a model contradicts when it knows little, or not when it knows enough")
+		}
 		before := w.stored(t)
 		for _, s := range []Sample{
 			{Class: Ham, Tokens: spamTokens(99), Fingerprint: "x", Source: Auto},
@@ -150,4 +161,74 @@ func TestAutoConfirmed(t *testing.T) {
 			t.Errorf("%v", left)
 		}
 	})
+}
+
+func TestReviseAuto(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		limits := Limits{Auto: AutoLimits{Seeds: 2, Daily: 100, Sender: 100}}
+		l, other := w.limited(limits), w.limited(limits)
+		taughtByPeople(t, l, 2)
+		teach := func(s Sample) {
+			t.Helper()
+			if got := must[Taught](t)(l.Teach(t.Context(), s)); got.Learned+got.Known != 1 {
+				t.Fatalf("%+v", got)
+			}
+		}
+		teach(Sample{Class: Ham, Tokens: spamTokens(50), Fingerprint: "wrong", Source: Auto}) // nothing is known yet
+		teach(Sample{Class: Spam, Tokens: spamTokens(51), Fingerprint: "right", Source: Auto})
+		teach(Sample{Class: Ham, Tokens: spamTokens(52), Fingerprint: "confirmed", Source: Auto})
+		teach(Sample{Class: Ham, Tokens: spamTokens(52), Fingerprint: "confirmed", Source: Admin})
+		before := w.stored(t)
+		if taken := must[[]Revised](t)(l.ReviseAuto(t.Context(), time.Hour)); len(taken) != 0 {
+			t.Errorf("a model that knows little takes away %v", taken)
+		}
+		for i := range 30 {
+			l.Model().learn(Spam, spamTokens(100+i), 1)
+			l.Model().learn(Ham, hamTokens(100+i), 1)
+		}
+		trust(l.Model())
+		taken := must[[]Revised](t)(l.ReviseAuto(t.Context(), time.Hour))
+		if len(taken) != 1 || taken[0] != (Revised{"wrong", Ham}) {
+			t.Errorf("taken away: %v", taken)
+		}
+		if known := must[[]Lesson](t)(l.Known(t.Context(), "wrong")); len(known) != 0 {
+			t.Errorf("%+v", known)
+		}
+		if n := l.Model().Counts(); n.HamAuto != 0 || n.SpamAuto != 1 {
+			t.Errorf("%+v", n)
+		}
+		if after := w.stored(t); len(after) >= len(before) {
+			t.Errorf("%d entries before, %d after", len(before), len(after))
+		}
+		// Another host does not do the same work again at once.
+		if err := other.Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		trust(other.Model())
+		if taken := must[[]Revised](t)(other.ReviseAuto(t.Context(), time.Hour)); len(taken) != 0 {
+			t.Errorf("%v", taken)
+		}
+		for _, f := range []string{"right", "confirmed", "ph0", "ph1", "ps0", "ps1"} {
+			must[[]Lesson](t)(l.Unlearn(t.Context(), nil, f))
+		}
+		if left := w.stored(t); len(left) != 0 {
+			t.Errorf("left %v", left)
+		}
+	})
+}
+
+// What a model says of a lesson without it is what it says when it is taken away.
+func TestRegretsIsExact(t *testing.T) {
+	m := NewModel()
+	for i := range 40 {
+		m.Show(Ham, hamTokens(i))
+		m.Show(Spam, spamTokens(i))
+	}
+	m.learn(Ham, spamTokens(99), 1)
+	m.addShown(Ham, 1)
+	without := score(spamTokens(99), m.ratesWithout(spamTokens(99), 1, 0)).Z
+	m.Take(Ham, spamTokens(99))
+	if z := m.Score(spamTokens(99)).Z; z != without || z < autoSure {
+		t.Errorf("taken away %v, without %v", z, without)
+	}
 }

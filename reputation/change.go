@@ -124,14 +124,9 @@ func (ch *change) contribute(e entry, fingerprint string, tokens []string, sign 
 	m.addShown(e.Class, sign)
 	ch.count(e, tokenShown, sign)
 	if e.Source == Auto {
-		ch.countAuto(e, sign)
+		ch.countAuto(e, fingerprint, sign)
 	}
-	sets := ch.add
-	if sign < 0 {
-		sets = ch.drop
-	}
-	members := membersKey(e.Scope, e.Month)
-	sets[members] = append(sets[members], fingerprint)
+	ch.member(membersKey(e.Scope, e.Month), fingerprint, sign)
 	if e.Quota {
 		ch.plus(taughtKey(e.Month), taughtField(e.By, e.Class), sign)
 	}
@@ -152,10 +147,22 @@ func (ch *change) contribute(e entry, fingerprint string, tokens []string, sign 
 	}
 }
 
+// member puts a mail into a set (sign 1) or takes it out.
+func (ch *change) member(key, fingerprint string, sign int) {
+	sets := ch.add
+	if sign < 0 {
+		sets = ch.drop
+	}
+	sets[key] = append(sets[key], fingerprint)
+}
+
 // countAuto counts that a mail was shown by other checks.
-func (ch *change) countAuto(e entry, sign int) {
+func (ch *change) countAuto(e entry, fingerprint string, sign int) {
 	ch.models[e.Scope].addAuto(e.Class, sign)
 	ch.count(e, tokenAuto, sign)
+	if e.Learned {
+		ch.member(autoMembersKey(e.Month), fingerprint, sign)
+	}
 }
 
 func (ch *change) plus(key, field string, n int) int {

@@ -124,17 +124,20 @@ type rates struct {
 }
 
 // rates counts tokens. Those of a model that lacks a class are zero.
-func (m *Model) rates(tokens []string) rates {
+func (m *Model) rates(tokens []string) rates { return m.ratesWithout(tokens, 0, 0) }
+
+// ratesWithout is rates as if so many of the mails of each class that had all of the tokens were not learned.
+func (m *Model) ratesWithout(tokens []string, lessHam, lessSpam float64) rates {
 	words := make([]string, 0, len(tokens)+2)
 	words = append(append(words, tokenNever, tokenMail), tokens...)
 	freq := m.counts.WordFrequencies(words)
 	ham, spam := freq[0], freq[1]
-	hams, spams := count(ham[1], ham[0]), count(spam[1], spam[0])
+	hams, spams := count(ham[1], ham[0])-lessHam, count(spam[1], spam[0])-lessSpam
 	hamNever, spamNever := 1/ham[0], 1/spam[0]
 	r := rates{make([]float64, len(tokens)), make([]float64, len(tokens)), make([]float64, len(tokens)), hams >= 1 && spams >= 1}
 	for i := range tokens {
-		h := math.Max(0, math.Round(ham[i+2]*hamNever-1))
-		s := math.Max(0, math.Round(spam[i+2]*spamNever-1))
+		h := math.Max(0, math.Round(ham[i+2]*hamNever-1)-lessHam)
+		s := math.Max(0, math.Round(spam[i+2]*spamNever-1)-lessSpam)
 		r.ham[i], r.spam[i], r.n[i] = h/math.Max(hams, 1), s/math.Max(spams, 1), s+h
 	}
 	return r

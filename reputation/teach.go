@@ -137,7 +137,7 @@ func (b *batch) teach(s *Sample) error {
 		switch {
 		case e != nil && e.Class == s.Class:
 			if e.Source == Auto && s.Source != Auto {
-				b.countAuto(*e, -1)
+				b.countAuto(*e, s.Fingerprint, -1)
 				e.Source, e.By = s.Source, s.By // confirmed
 			}
 			continue

@@ -21,6 +21,7 @@ const (
 	autoOctets  = 16 << 20
 	autoLargest = 1 << 20 // a mail above this is an attachment for the most part
 	autoDrain   = 2 * time.Second
+	autoRevise  = time.Hour // how often what was learned is looked at again
 )
 
 // autoTeacher teaches the Bayesian check what the other checks are sure of, off the path of the mail. A lesson that finds no room, or
@@ -98,6 +99,8 @@ func today() string { return time.Now().UTC().Format(time.DateOnly) }
 
 // run teaches until ctx ends, and then for a moment what still waits.
 func (a *autoTeacher) run(ctx context.Context) {
+	again := time.NewTicker(autoRevise)
+	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -105,9 +108,30 @@ func (a *autoTeacher) run(ctx context.Context) {
 			defer stop()
 			a.drain(last)
 			return
+		case <-again.C:
+			a.revise(ctx)
 		case l := <-a.todo:
 			a.teach(ctx, l)
 		}
+	}
+}
+
+// revise takes back what the model has come to know better.
+func (a *autoTeacher) revise(ctx context.Context) {
+	if !a.cfg().Bayes.Auto.Enabled {
+		return
+	}
+	ctx, stop := context.WithTimeout(ctx, time.Minute)
+	defer stop()
+	taken, err := a.learner.ReviseAuto(ctx, autoRevise-time.Minute)
+	for _, t := range taken {
+		a.count(string(t.Class), "revised")
+	}
+	if len(taken) > 0 {
+		a.log.Info("mails that were learned because other checks were sure are unlearned, since the model now knows better", "mails", len(taken))
+	}
+	if err != nil && ctx.Err() == nil {
+		a.log.Debug("what was learned of other checks is not looked at again", "err", err)
 	}
 }
 

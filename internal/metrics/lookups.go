@@ -4,7 +4,7 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // autoResults are what may become of a mail of which the other checks were sure.
 var autoResults = [...]string{
-	"learned", "shown", "alike", "known", "early", "contradicted", "lopsided", "daily", "sender", "large", "dropped", "failed",
+	"learned", "shown", "alike", "known", "early", "contradicted", "lopsided", "daily", "sender", "large", "dropped", "failed", "revised",
 }
 
 // AutoLearned counts a mail of which the other checks were sure, by what became of that.

@@ -78,11 +78,15 @@ func Shuffled(mails []*Mail, seed uint64) []*Mail {
 	return all
 }
 
+// revisedEvery is after how many automatic lessons all of them are looked at again.
+const revisedEvery = 50
+
 // Auto is Run with an administrator who labels the first seeds mails alone, half of them of each class. The rest is learned by what
-// other checks say, which is wrong for that part of the mails, and is left out where a model that is trained and sure contradicts.
+// other checks say, which is wrong for that part of the mails, as the server does: what a model that is trained and sure contradicts is
+// left out, and taken back when it contradicts later.
 func Auto(train, test []*Mail, seeds int, wrong float64, seed uint64) []Outcome {
-	const sure, enough = 4, 50
 	m := reputation.NewModel()
+	var auto []Mail
 	r := rand.New(rand.NewPCG(seed, 1))
 	labelled := map[bool]int{}
 	for _, t := range train {
@@ -91,12 +95,31 @@ func Auto(train, test []*Mail, seeds int, wrong float64, seed uint64) []Outcome 
 			if r.Float64() < wrong {
 				said.Spam = !said.Spam
 			}
-			n := m.Counts()
-			if z := m.Score(t.Tokens).Z; n.HamShown >= enough && n.SpamShown >= enough && (said.Spam && z < -sure || !said.Spam && z > sure) {
+			if m.Contradicts(said.class(), t.Tokens) {
 				continue
 			}
+			if m.Show(said.class(), t.Tokens) {
+				if auto = append(auto, said); len(auto)%revisedEvery == 0 {
+					auto = revised(m, auto)
+				}
+			}
+			continue
 		}
 		m.Show(said.class(), t.Tokens)
 	}
+	revised(m, auto)
 	return scoreAll(m, test)
+}
+
+// revised takes back what the model regrets, and returns the rest.
+func revised(m *reputation.Model, auto []Mail) []Mail {
+	kept := auto[:0]
+	for _, l := range auto {
+		if m.Regrets(l.class(), l.Tokens) {
+			m.Take(l.class(), l.Tokens)
+			continue
+		}
+		kept = append(kept, l)
+	}
+	return kept
 }
