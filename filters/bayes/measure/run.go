@@ -81,31 +81,35 @@ func Shuffled(mails []*Mail, seed uint64) []*Mail {
 // revisedEvery is after how many automatic lessons all of them are looked at again.
 const revisedEvery = 50
 
-// Auto is Run with an administrator who labels the first seeds mails alone, half of them of each class. The rest is learned by what
-// other checks say, which is wrong for that part of the mails, as the server does: what a model that is trained and sure contradicts is
+// Auto is Run with an administrator who teaches seeds mails first, half of them of each class. The rest is learned then by what other
+// checks say, which is wrong for that part of the mails, as the server does: what a model that is trained and sure contradicts is
 // left out, and taken back when it contradicts later.
 func Auto(train, test []*Mail, seeds int, wrong float64, seed uint64) []Outcome {
 	m := reputation.NewModel()
 	var auto []Mail
 	r := rand.New(rand.NewPCG(seed, 1))
-	labelled := map[bool]int{}
+	var rest []*Mail
+	taught := map[bool]int{}
 	for _, t := range train {
-		said := *t
-		if labelled[t.Spam]++; labelled[t.Spam] > seeds/2 {
-			if r.Float64() < wrong {
-				said.Spam = !said.Spam
-			}
-			if m.Contradicts(said.class(), t.Tokens) {
-				continue
-			}
-			if m.Show(said.class(), t.Tokens) {
-				if auto = append(auto, said); len(auto)%revisedEvery == 0 {
-					auto = revised(m, auto)
-				}
-			}
+		if taught[t.Spam]++; taught[t.Spam] > seeds/2 {
+			rest = append(rest, t)
 			continue
 		}
-		m.Show(said.class(), t.Tokens)
+		m.Show(t.class(), t.Tokens)
+	}
+	news := 0
+	for _, t := range rest {
+		said := *t
+		if r.Float64() < wrong {
+			said.Spam = !said.Spam
+		}
+		if m.Contradicts(said.class(), t.Tokens) || !m.Show(said.class(), t.Tokens) {
+			continue
+		}
+		auto = append(auto, said)
+		if news++; news%revisedEvery == 0 {
+			auto = revised(m, auto)
+		}
 	}
 	revised(m, auto)
 	return scoreAll(m, test)
