@@ -17,6 +17,7 @@ var pageTexts = []Entry{
 	{"nav.questions", "確認の依頼", "Questions"},
 	{"nav.bulk", "一括操作", "Many at once"},
 	{"nav.audit", "操作の記録", "Audit log"},
+	{"nav.symbols", "判定の項目", "Symbols"},
 	{"nav.status", "稼働状況", "Status"},
 
 	{"role.person", "利用者", "person"},

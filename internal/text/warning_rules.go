@@ -46,6 +46,10 @@ var warningRuleTexts = []Entry{
 
 	{"status.symbols", "シンボルとルールの一覧", "All symbols and rules"},
 	{"status.symbols.days", "件数を数えた日数", "Days that are counted"},
+	{"status.symbols.counted", "件数は、最近{n}日間のものです。", "The counts are those of the last {n} days."},
+	{"status.symbols.came", "該当のあったものだけを表示する", "Only what came up"},
+	{"status.symbols.show", "表示する", "Show"},
+	{"status.symbols.none", "該当するものはありません。", "There is none."},
 	{"status.symbols.unknown", "件数は現在確認できません", "The counts cannot be read at the moment"},
 	{"status.symbols.name", "シンボル", "Symbol"},
 	{"status.symbols.meaning", "意味", "Meaning"},

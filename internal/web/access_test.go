@@ -1,6 +1,7 @@
 package web
 
 import (
+	"html"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,7 +14,7 @@ var mayCome = map[string]string{
 	"GET /{$}": "np", "GET /q/{token}": "nphua", "GET /r/{id}": "nphua", "POST /r/{id}": "nphua", "GET /mail/{id}": "p", "GET /mail/{id}/frame": "p", "GET /allowed": "p", "POST /allowed": "p", "GET /settings": "p", "POST /settings": "p", "GET /admin/bulk": "a", "GET /admin/mails/{id}/frame": "a", "POST /mail/{id}": "p", "POST /mails": "p",
 	"GET /done/{receipt}": "p", "POST /done/{receipt}": "p", "POST /send-list": "np", "GET /sent-list": "np", "POST /lang": "np", "POST /sign-out": "np", "GET /sso": "np", "GET /sso/callback": "np", "GET /admin/sso": "nhua",
 	"GET /admin/{$}": "nhua", "POST /admin/sign-in": "nhua", "GET /admin/mails": "hua", "GET /admin/mails/{id}": "hua", "GET /admin/mails/{id}/body": "a", "POST /admin/mails/{id}": "ha",
-	"POST /admin/bulk": "a", "POST /admin/bulk/{plan}": "a", "GET /admin/done/{receipt}": "ha", "POST /admin/done/{receipt}": "ha", "GET /admin/audit": "ua", "GET /admin/questions": "hua", "POST /admin/questions/{id}": "ha",
+	"POST /admin/bulk": "a", "POST /admin/bulk/{plan}": "a", "GET /admin/done/{receipt}": "ha", "POST /admin/done/{receipt}": "ha", "GET /admin/audit": "ua", "GET /admin/symbols": "hua", "GET /admin/questions": "hua", "POST /admin/questions/{id}": "ha",
 	"POST /admin/lang": "nhua", "POST /admin/sign-out": "nhua",
 }
 
@@ -83,5 +84,27 @@ func TestTable(t *testing.T) {
 	}
 	if roleOf(session.Session{ID: "x", Kind: session.Console, Role: "person"}) != 0 || roleOf(session.Session{ID: "x", Kind: "other", Role: "admin"}) != 0 {
 		t.Error("an unknown role is let in")
+	}
+}
+
+// TestSymbolsInTheConsole: the meaning is in the language of the reader, and what never came up can be left out.
+func TestSymbolsInTheConsole(t *testing.T) {
+	w := newWorld(t)
+	b := w.signedIn("helpdesk")
+	for lang, want := range map[string][]string{
+		"ja": {"送信元が許可されていません。", "日本語だけの説明です。", "逆引きがありません。", "+2.0", "+1.5", ">12<", ">3<"},
+		"en": {"The server is not allowed", "日本語だけの説明です。", "No reverse name"},
+	} {
+		b.post("", "/admin/lang", "lang", lang, "back", "/admin/symbols")
+		got := b.get("/admin/symbols")
+		got.body = html.UnescapeString(got.body)
+		for _, s := range want {
+			if got.code != http.StatusOK || !strings.Contains(got.body, s) {
+				t.Errorf("%s: %d, no %q in\n%s", lang, got.code, s, got.body)
+			}
+		}
+	}
+	if got := b.get("/admin/symbols?came=1"); strings.Contains(got.body, "RDNS_NONE") || !strings.Contains(got.body, "SPF_FAIL") || !strings.Contains(got.body, "ONLY_JAPANESE") {
+		t.Errorf("only what came up: %s", got.body)
 	}
 }

@@ -105,6 +105,11 @@ func newWorld(t *testing.T, change ...func(*config.Config)) *world {
 		},
 		Status: &Status{
 			Hostname: "mx.test", Version: "1", Listen: func() []string { return nil }, Numbers: func() Numbers { return Numbers{Queued: 1, Held: 2} },
+			Symbols: func(context.Context) SymbolPage {
+				return SymbolPage{Days: 7, At: w.clock.now(), Counted: true, Symbols: []SymbolRow{
+					{Name: "SPF_FAIL", Where: "spf", Ja: "送信元が許可されていません。", En: "The server is not allowed", Score: 2, Default: 1.5, Hits: 12, Released: 3}, {Name: "RDNS_NONE", Where: "rdns", Ja: "逆引きがありません。", En: "No reverse name"},
+				}, Rules: []SymbolRow{{Name: "ONLY_JAPANESE", Where: "a.toml:1", Ja: "日本語だけの説明です。", Observed: 2}}}
+			},
 			Health: NewHealth(func() error { return nil }, func() []string { return nil }, func() []string { return nil }),
 		},
 		Log: slog.New(slog.DiscardHandler), Now: w.clock.now,

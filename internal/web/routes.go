@@ -92,6 +92,7 @@ func routes() []route {
 		{"GET /admin/done/{receipt}", actor, (*Site).done},
 		{"POST /admin/done/{receipt}", actor, (*Site).after},
 		{"GET /admin/audit", auditor | admin, (*Site).auditLog},
+		{"GET /admin/symbols", staff, (*Site).symbols},
 		{"POST /admin/lang", nobody | staff, (*Site).setLang},
 		{"POST /admin/sign-out", nobody | staff, (*Site).signOut},
 	}

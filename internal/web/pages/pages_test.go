@@ -147,6 +147,23 @@ func view() *safe.View {
 	return &v
 }
 
+// symbolsBody is what package web shows of symbols.
+type symbolsBody struct {
+	Days    int
+	Counted bool
+	Symbols []symbolRow
+	Rules   []symbolRow
+	Query   url.Values
+}
+
+type symbolRow struct {
+	Name, Where              string
+	Score, Default           float64
+	Hits, Observed, Released int64
+}
+
+func (symbolRow) Meaning(lang text.Lang) string { return text.Fill("symbol.SPF_FAIL", lang) }
+
 // bodies are all pages with something in them.
 func bodies() map[string][]any {
 	receipt := acts.Receipt{
@@ -166,6 +183,10 @@ func bodies() map[string][]any {
 	over := item("m5", "spam", "", "a@b.test", "x")
 	over.States[0].State = quarantine.StateReleased
 	return map[string][]any{
+		"symbols": {
+			symbolsBody{Days: 7, Counted: true, Symbols: []symbolRow{{"SPF_FAIL", "spf", 2.5, 1.5, 1234, 0, 5}, {"BAYES_SPAM", "bayes", 6, 6, 0, 0, 0}}, Rules: []symbolRow{{"FOREIGN_OR_UNKNOWN", "10-mine.toml:3", 0, 0, 3, 4, 1}}},
+			symbolsBody{Query: url.Values{"came": {"1"}}},
+		},
 		"list": {
 			listBody{Items: items(), Query: url.Values{"from": {"card"}}, Next: "1.m2"},
 			listBody{Query: url.Values{}},
@@ -211,7 +232,7 @@ func frame(lang text.Lang, name string, role string) Frame {
 
 func roleOf(name string) string {
 	switch name {
-	case "questions", "search", "bulk", "plan", "held", "audit", "overview", "sign-in":
+	case "questions", "search", "bulk", "plan", "held", "audit", "overview", "symbols", "sign-in":
 		return "admin"
 	}
 	return "person"
