@@ -196,7 +196,7 @@ func (c *reader) atom(n ast.Node) *cond {
 	}
 	a.prog = prog
 	if !free {
-		a.weight = weigh(n)
+		a.weight = weigh(n, c.vocab.lists)
 	}
 	for _, i := range a.reads {
 		w := c.vocab.words[i]

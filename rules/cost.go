@@ -2,6 +2,7 @@ package rules
 
 import (
 	"regexp/syntax"
+	"strings"
 
 	"github.com/expr-lang/expr/ast"
 )
@@ -24,14 +25,17 @@ var builtinSteps = map[string]int{"lower": 6, "upper": 6, "trim": 2, "string": 2
 
 var operatorSteps = map[string]int{"contains": 2, "startsWith": 1, "endsWith": 1, "==": 1, "!=": 1, "in": 2, "+": 2, "<": 1, "<=": 1, ">": 1, ">=": 1}
 
-// weigh gives the steps that a checked atom needs for each octet that it reads.
-func weigh(n ast.Node) int {
-	v := &weigher{}
+// weigh gives the steps that a checked atom needs for each octet that it reads. The lists are those that it asks.
+func weigh(n ast.Node, lists map[string]*list) int {
+	v := &weigher{lists: lists}
 	ast.Walk(&n, v)
 	return v.steps
 }
 
-type weigher struct{ steps int }
+type weigher struct {
+	steps int
+	lists map[string]*list
+}
 
 // Visit implements ast.Visitor.
 func (v *weigher) Visit(n *ast.Node) {
@@ -48,9 +52,34 @@ func (v *weigher) Visit(n *ast.Node) {
 		v.steps += 1 + builtinSteps[x.Name]
 	case *ast.CallNode:
 		if id, ok := x.Callee.(*ast.IdentifierNode); ok {
-			v.steps += 4 + functions[id.Value].cost
+			v.steps += 4 + functions[id.Value].cost + v.list(x)
 		}
 	}
+}
+
+// list is what asking a list adds, by what it holds. A look-up by hash takes a few for each label of a domain and each length of a network; names
+// are found in one pass over the skeleton of the text (nameIndex), however many there are; resembles() compares with those entries that are
+// one letter away, of which a list may have many.
+func (v *weigher) list(x *ast.CallNode) int {
+	if len(x.Arguments) != 2 {
+		return 0
+	}
+	id, ok := x.Arguments[1].(*ast.IdentifierNode)
+	if !ok {
+		return 0
+	}
+	l := v.lists[strings.TrimPrefix(id.Value, "lists.")]
+	switch {
+	case l == nil:
+		return 0
+	case l.kind == namesOnly:
+		return functions["looks_like"].cost + 20
+	case l.like != nil && x.Callee.(*ast.IdentifierNode).Value == "resembles":
+		return 8 * l.like.most
+	case l.member != nil:
+		return 50
+	}
+	return len(l.bits[0]) + len(l.bits[1])
 }
 
 // instructions is the size of a pattern when it is compiled: each octet of a text is held against at most so many.

@@ -48,6 +48,8 @@ type state struct {
 	cache  []tri // of rules, by number; see judging
 	cached []bool
 
+	shapes shapes
+
 	kase   *Case  // may be nil
 	at     int    // which of its recipients
 	cut    []bool // values that are not kept in full, by word

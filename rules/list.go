@@ -25,6 +25,8 @@ type list struct {
 	kind  listKind
 	names []nameEntry  // of a list of names
 	like  *resemblance // when resembles() asks it
+
+	byName *nameIndex // of a list of names
 }
 
 // listKind says what may stand in a list.
@@ -172,6 +174,10 @@ func looksLikeNetwork(s string) bool {
 
 // index notes which prefix lengths are in use, so that a look-up is one hash per length.
 func (l *list) index() {
+	if l.kind == namesOnly {
+		l.byName = indexNames(l.names)
+		return
+	}
 	var seen [2][129]bool
 	l.bits = [2][]int{}
 	for p := range l.nets {
@@ -196,7 +202,7 @@ func family(a netip.Addr) int {
 // find looks up an IP address, a mail address or a domain, and returns where the entry stands.
 func (l *list) find(s string) (line int, ok bool) {
 	if l.kind == namesOnly {
-		return l.findName(s)
+		return l.byName.find(skeleton(clip(s, maxShaped)))
 	}
 	if len(l.nets) > 0 {
 		if a, err := netip.ParseAddr(s); err == nil {

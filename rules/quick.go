@@ -289,6 +289,15 @@ func (q *quickener) call(x *ast.CallNode) truthOf {
 			d := strings.ToLower(l(s, item))
 			return d == top || strings.HasSuffix(d, below)
 		}
+	case "looks_like":
+		want := skeleton(c.Value)
+		return func(s *state, item string) bool {
+			text := l(s, item)
+			if len(text) > maxShaped {
+				return strings.Contains(skeleton(text), want)
+			}
+			return strings.Contains(s.shapes.of(text), want)
+		}
 	case "in_network":
 		p, err := parseNetwork(c.Value)
 		if err != nil {
@@ -313,7 +322,12 @@ func (q *quickener) inList(l textOf, n ast.Node) truthOf {
 		return nil
 	}
 	return func(s *state, item string) bool {
-		_, in := s.env[key].(*list).find(l(s, item))
+		list, text := s.env[key].(*list), l(s, item)
+		if list.kind == namesOnly {
+			_, in := list.byName.find(s.shapes.of(text))
+			return in
+		}
+		_, in := list.find(text)
 		return in
 	}
 }

@@ -2,7 +2,6 @@ package rules
 
 import (
 	"errors"
-	"slices"
 	"strings"
 
 	"golang.org/x/net/idna"
@@ -23,6 +22,7 @@ type resemblance struct {
 	labels map[string]string // the chosen part -> an entry
 	shapes map[string]string // its skeleton -> an entry
 	near   map[string][]string
+	most   int // labels in one of near
 }
 
 // resemble makes the index.
@@ -52,6 +52,7 @@ func (l *list) resemble() error {
 		if len(label) >= minTypo {
 			for _, v := range without1(label) {
 				r.near[v] = append(r.near[v], label)
+				r.most = max(r.most, len(r.near[v]))
 			}
 		}
 	}
@@ -180,16 +181,4 @@ func (l *list) addName(entry string, line int) error {
 	}
 	l.names = append(l.names, nameEntry{shape, line})
 	return nil
-}
-
-// findName looks for one of the names in a text, as looks_like does. One of two letters must be all of it.
-func (l *list) findName(s string) (line int, ok bool) {
-	shape := skeleton(clip(s, 1000))
-	i := slices.IndexFunc(l.names, func(n nameEntry) bool {
-		return shape == n.shape || len([]rune(n.shape)) > 2 && strings.Contains(shape, n.shape)
-	})
-	if i < 0 {
-		return 0, false
-	}
-	return l.names[i].line, true
 }

@@ -46,6 +46,7 @@ func TestNames(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	l.index()
 	for text, want := range map[string]int{
 		"山田 太郎": 1, "株式会社例 代表取締役 山田太郎": 1, "TARO YAMADA": 2, "taro.yamada (CEO)": 2, "林 薫": 3, "林薫子": 0, "山田花子": 0, "": 0, "Тaro Yаmada": 2,
 	} {
