@@ -48,7 +48,7 @@ func kindOf(token string) kind {
 	switch token[:i] {
 	case "u", "us", "ud", "uo", "ut", "up", "umd", "umo", "umt", "a":
 		return kindLink
-	case "g", "t", "cs", "tree", "x", "n", "hid", "look":
+	case "g", "t", "cs", "tree", "x", "n", "hid", "look", "alt", "att":
 		return kindForm
 	case "long":
 		return kindText

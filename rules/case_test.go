@@ -185,7 +185,7 @@ var notRead = map[string][]string{
 	},
 	"Message": {"Raw", "HeaderLen", "Subject", "MessageID", "From", "ReplyTo", "Sender", "To", "Cc", "Anomalies"},
 	"Field":   {"Start", "End"},
-	"Part":    {"Charset", "ID", "Depth", "Head", "Start", "HTML", "Tags", "Links", "File"},
+	"Part":    {"Charset", "ID", "Depth", "Head", "Start", "Hidden", "HTML", "Tags", "Links", "File"},
 	"Outcome": {"Took"},
 	"Result":  {"Facts", "Skipped"},
 	"Finding": {"Auth"},

@@ -224,7 +224,7 @@ func (c *collector) author(p string, b mail.Mailbox) {
 	case strings.Contains(b.Name, "@"):
 		c.add(p+"n:", "address")
 	}
-	c.wordsOf(p+"n:", b.Name)
+	c.share(maxSubject, func() { c.wordsOf(p+"n:", b.Name) })
 }
 
 func (c *collector) other(p string, list, from []mail.Mailbox) {
@@ -245,7 +245,8 @@ func (c *collector) other(p string, list, from []mail.Mailbox) {
 }
 
 func (c *collector) subject(s string) {
-	c.wordsOf("s:", s)
+	s = c.fold(s)
+	c.folds("s:", s)
 	if s == "" {
 		return
 	}

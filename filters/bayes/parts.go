@@ -64,7 +64,7 @@ func extension(name string) string {
 // lead to.
 func (c *collector) links(p *mail.Part) {
 	for _, l := range p.Links {
-		if len(c.list) > MaxTokens/4 {
+		if len(c.list) >= c.most {
 			return
 		}
 		scheme, rest, ok := strings.Cut(l.URL, ":")

@@ -2,8 +2,9 @@
 //
 // A token stands for a property that a mail has or has not: a word of its text, the domain of its sender, a header
 // field. Each counts once per mail. Learning and checking must see the same tokens, so only the message itself is read,
-// never the session, and what is written on the way behind us is left out. Words of the text stand for themselves; all
-// other tokens have a prefix that ends in a colon.
+// never the session, and what is written on the way behind us is left out. Words of the text that is shown stand for themselves; all
+// other tokens have a prefix that ends in a colon. Words that are in the mail but that its reader does not see have prefixes of their
+// own: hid: for text that HTML does not show, alt: for an alternative part that is not the one shown, att: for files.
 package bayes
 
 import (
@@ -17,7 +18,16 @@ import (
 const (
 	MaxToken  = 64   // octets; a longer one is cut at a character
 	MaxTokens = 6000 // more are left out
-	maxWords  = 4500 // of the text, so that one long part cannot crowd out the rest
+)
+
+// The shares of MaxTokens. Each part of a mail has its own, so that a sender who fills one crowds out nothing else.
+const (
+	maxHeader  = 450
+	maxForm    = 150
+	maxLinks   = 300
+	maxWords   = 4500 // of the text that is shown
+	maxUnshown = 200  // each of text that is hidden, of the other alternatives, and of files
+	maxSubject = 100  // of maxHeader; also of each name of an author
 )
 
 // Tokenizer makes tokens. Hostname is for mail that has passed us, as people hand it in for learning: what stands above
@@ -33,18 +43,29 @@ func (t Tokenizer) Tokens(m *mail.Message) []string {
 	if len(m.From) > 0 {
 		c.from = registrable(strings.ToLower(m.From[0].Addr.Domain))
 	}
-	c.headerFields(t.foreignHeader(m))
-	c.addresses(m)
-	c.subject(m.Subject)
-	c.parts(m)
-	for i := range m.Parts {
-		c.links(&m.Parts[i])
-	}
-	c.limit = maxWords
-	for i := range m.Parts {
-		c.text(m.Parts[i].Text)
-	}
+	c.share(maxHeader, func() {
+		c.share(maxSubject, func() { c.subject(m.Subject) })
+		c.addresses(m)
+		c.headerFields(t.foreignHeader(m))
+	})
+	c.share(maxForm, func() { c.parts(m) })
+	c.share(maxLinks, func() {
+		for i := range m.Parts {
+			c.links(&m.Parts[i])
+		}
+	})
+	c.texts(m)
 	return c.list
+}
+
+// share lets f add at most n tokens, and no more than may be added anyway.
+func (c *collector) share(n int, f func()) {
+	before := c.most
+	if c.most = len(c.list) + n; before > 0 {
+		c.most = min(c.most, before)
+	}
+	f()
+	c.most = before
 }
 
 // foreignHeader returns the header fields below our own topmost Received field, or all.
@@ -74,12 +95,15 @@ func receivedBy(value, hostname string) bool {
 // collector gathers distinct tokens. buf is reused to build one, so that a token that is there already costs no
 // allocation.
 type collector struct {
-	seen  map[string]struct{}
-	list  []string
-	buf   []byte
-	limit int // words of the text that may still be added; 0 while other tokens are added
-	words int
-	from  string // the registrable domain of the author
+	seen           map[string]struct{}
+	list           []string
+	most           int // how long list may become; see share
+	buf            []byte
+	folded, normal []byte   // see fold
+	beside         int      // octets of a prefix without which a token that is there already is not added
+	from           string   // the registrable domain of the author
+	suspects       []string // words of another script that look Latin; see unmasked
+	foreign        bool     // there are others in such scripts
 }
 
 func (c *collector) add(prefix, s string) {
@@ -96,17 +120,16 @@ func (c *collector) commit() {
 		}
 		c.buf = c.buf[:n]
 	}
-	if len(c.buf) == 0 || len(c.list) >= MaxTokens || !utf8.Valid(c.buf) {
+	if len(c.buf) == 0 || len(c.list) >= c.most || !utf8.Valid(c.buf) {
 		return
 	}
 	if _, ok := c.seen[string(c.buf)]; ok {
 		return
 	}
-	if c.limit > 0 {
-		if c.words >= c.limit {
+	if c.beside > 0 {
+		if _, ok := c.seen[string(c.buf[min(c.beside, len(c.buf)):])]; ok {
 			return
 		}
-		c.words++
 	}
 	s := string(c.buf)
 	c.seen[s] = struct{}{}

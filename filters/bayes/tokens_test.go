@@ -39,7 +39,7 @@ func TestTokens(t *testing.T) {
 		"------=_Part_12",
 		"Content-Type: text/html; charset=utf-8",
 		"",
-		`<p>Ｐills for don't-miss FREE a 東京都 語 <a href="http://www.evil.test:8080/click/now?id=7">www.bank.example</a><img src="x"></p>`,
+		`<p>Ｐills for don't-miss FREE a 東京都, 語 <a href="http://www.evil.test:8080/click/now?id=7">www.bank.example</a><img src="x"></p>`,
 		"------=_Part_12",
 		"Content-Type: application/zip; name=Invoice.PDF.ZIP",
 		"",

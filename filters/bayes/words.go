@@ -3,8 +3,6 @@ package bayes
 import (
 	"unicode"
 	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 )
 
 const (
@@ -12,16 +10,13 @@ const (
 	maxWord = 24
 )
 
-// text adds the words of s.
-func (c *collector) text(s string) { c.wordsOf("", s) }
-
 // wordsOf adds the words of s under a prefix: runs of letters, digits and a few signs in lower case, and as written where
 // that differs; runs of Japanese, Chinese and Korean characters as pairs, since their words are not set apart.
-func (c *collector) wordsOf(prefix, s string) {
-	if !isASCII(s) {
-		s = norm.NFKC.String(s)
-	}
-	for i := 0; i < len(s); {
+func (c *collector) wordsOf(prefix, s string) { c.folds(prefix, c.fold(s)) }
+
+// folds is wordsOf for what fold has seen.
+func (c *collector) folds(prefix, s string) {
+	for i := 0; i < len(s) && len(c.list) < c.most; {
 		if s[i] < utf8.RuneSelf {
 			if !wordByte(s[i]) {
 				i++
@@ -63,7 +58,7 @@ func (c *collector) word(prefix, s string, i int) int {
 	for i < len(s) && isEdge(s[i]) {
 		i++
 	}
-	start, runes, upper := i, 0, false
+	start, runes, upper, letters := i, 0, false, false
 	for i < len(s) {
 		b := s[i]
 		if b < utf8.RuneSelf {
@@ -82,6 +77,7 @@ func (c *collector) word(prefix, s string, i int) int {
 			break
 		}
 		upper = upper || unicode.IsUpper(r)
+		letters = letters || r >= 0x250 && r < 0x590 || r >= 0x1D00 && r < 0x1D80 || r >= 0xA730 && r < 0xA800
 		i += n
 		runes++
 	}
@@ -96,7 +92,11 @@ func (c *collector) word(prefix, s string, i int) int {
 		}
 		return i
 	}
-	c.addWord(prefix, s[start:end], upper)
+	if letters {
+		c.addWord(prefix, c.unmasked(prefix, s[start:end]), true)
+	} else {
+		c.addWord(prefix, s[start:end], upper)
+	}
 	return i
 }
 
@@ -114,27 +114,49 @@ func (c *collector) addWord(prefix, w string, upper bool) {
 	c.add(prefix, w)
 }
 
-// pairs adds the pairs of the CJK run at s[i], or the one character of a run of one.
+// pairs adds the pairs of the CJK run at s[i], or the one character of a run of one. Where a line is broken, or a blank stands between
+// two characters, depends on the mailer, and on who wants to hide a word: the run goes on behind it.
 func (c *collector) pairs(prefix, s string, i int) int {
 	first, n := utf8.DecodeRuneInString(s[i:])
-	prev, count := i, 1
+	prev, count := first, 1
 	i += n
 	for i < len(s) {
 		r, n := utf8.DecodeRuneInString(s[i:])
 		if !isCJK(r) {
-			break
+			skip := gap(s[i:])
+			if skip == 0 {
+				break
+			}
+			if r, n = utf8.DecodeRuneInString(s[i+skip:]); !isCJK(r) {
+				break
+			}
+			i += skip
 		}
-		c.add(prefix, s[prev:i+n])
-		prev = i
+		c.buf = utf8.AppendRune(utf8.AppendRune(append(c.buf[:0], prefix...), prev), r)
+		c.commit()
+		prev = r
 		i += n
 		count++
 	}
 	if count == 1 {
-		c.buf = append(c.buf[:0], prefix...)
-		c.buf = utf8.AppendRune(c.buf, first)
+		c.buf = utf8.AppendRune(append(c.buf[:0], prefix...), first)
 		c.commit()
 	}
 	return i
+}
+
+// gap is how many octets of white space stand at the start of s: a blank, a line end, or both; 0 for none and for more than that.
+func gap(s string) int {
+	n, lines := 0, 0
+	for n < len(s) && (s[n] == ' ' || s[n] == '\n' || s[n] == '\t') {
+		if s[n] == '\n' {
+			lines++
+		}
+		if n++; n > 2 || lines > 1 {
+			return 0
+		}
+	}
+	return n
 }
 
 func isCJK(r rune) bool {

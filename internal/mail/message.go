@@ -48,6 +48,7 @@ type Part struct {
 	Start      int    // of its body
 	End        int
 	Text       string   // for text parts: decoded, UTF-8, bounded
+	Hidden     string   // of HTML: text that is there and not displayed; bounded
 	HTML       bool     // Text is made from HTML: tags removed
 	Tags       []string // of HTML, each once: "img", and "img.src" for an attribute
 	Links      []Link

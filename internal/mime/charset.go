@@ -11,6 +11,7 @@ import (
 	"golang.org/x/text/encoding/ianaindex"
 	"golang.org/x/text/encoding/japanese"
 	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/encoding/unicode/utf32"
 )
 
 // family is how a charset label is decoded.
@@ -71,11 +72,17 @@ func toUTF8(label string, b []byte) (text string, ok bool) {
 	}
 	switch fam {
 	case iso2022JP:
+		if not2022(b) {
+			return toUTF8("", b)
+		}
 		return decode2022(b), true
 	case utf7Charset:
 		return decodeUTF7(b), true
 	case otherCharset:
 		enc := otherEncoding(label)
+		if label == "utf-16" && bigEndFirst(b) {
+			enc = unicode.UTF16(unicode.BigEndian, unicode.UseBOM)
+		}
 		if isWide(label) || !utf8.Valid(b) {
 			return decodeWith(enc, b), true
 		}
@@ -89,9 +96,13 @@ func toUTF8(label string, b []byte) (text string, ok bool) {
 	}
 	switch fam {
 	case shiftJIS:
-		return decodeWith(japanese.ShiftJIS, b), true
+		if s := b[:min(len(b), guessed)]; readSJIS(s).bad*20 <= highOctets(s) {
+			return decodeWith(japanese.ShiftJIS, b), true
+		}
 	case eucJP:
-		return decodeEUC(b), true
+		if s := b[:min(len(b), guessed)]; eucFaults(s)*20 <= highOctets(s) {
+			return decodeEUC(b), true
+		}
 	}
 	return guess(b), fam == singleByte
 }
@@ -109,6 +120,12 @@ func otherEncoding(label string) encoding.Encoding {
 	switch label {
 	case "utf-16", "utf16", "unicode", "csunicode":
 		return unicode.UTF16(unicode.LittleEndian, unicode.UseBOM)
+	case "utf-32", "utf32", "utf-32be", "utf-32le":
+		end := utf32.BigEndian
+		if label == "utf-32le" {
+			end = utf32.LittleEndian
+		}
+		return utf32.UTF32(end, utf32.UseBOM)
 	case "cp949", "ms949", "x-windows-949":
 		label = "euc-kr"
 	case "cp936", "ms936":
@@ -133,23 +150,49 @@ func decodeWith(enc encoding.Encoding, b []byte) string {
 	return strings.ToValidUTF8(string(out), "\uFFFD")
 }
 
+// guessed is how many octets are looked at to tell a charset.
+const guessed = 4096
+
+// not2022 reports whether octets that are labelled ISO-2022-JP are something else: they have no escape sequence, and some that are not
+// the half-width kana that mailers put there raw.
+func not2022(b []byte) bool {
+	other := false
+	for _, c := range b {
+		if c == 0x1b {
+			return false
+		}
+		other = other || c >= 0xE0 || c >= 0x80 && c <= 0xA0
+	}
+	return other
+}
+
+// bigEndFirst reports whether UTF-16 without a mark of its order has the high octets of ASCII and kana where the big end first puts
+// them (RFC 2781 section 4.3; Windows writes the other).
+func bigEndFirst(b []byte) bool {
+	if len(b) < 2 || b[0] >= 0xFE && b[1] >= 0xFE {
+		return false
+	}
+	var at [2]int
+	for i, c := range b[:min(len(b), guessed)&^1] {
+		if c == 0 || c == 0x30 {
+			at[i&1]++
+		}
+	}
+	return at[0] > at[1]
+}
+
 // guess decodes octets without a usable label that are not UTF-8: the Japanese charset that reads them with the fewest
 // faults, else Windows-1252.
 func guess(b []byte) string {
-	sample := b
-	if len(sample) > 4096 {
-		sample = sample[:4096]
+	if bytes.HasPrefix(b, []byte("\xff\xfe")) || bytes.HasPrefix(b, []byte("\xfe\xff")) {
+		return decodeWith(unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), b)
 	}
+	sample := b[:min(len(b), guessed)]
 	// A text that is UTF-8 but for a broken octet or a cut at the limit stays UTF-8.
 	if multi, bad := utf8Faults(sample); multi >= 2 && bad*10 <= multi {
 		return strings.ToValidUTF8(string(b), "\uFFFD")
 	}
-	high := 0
-	for _, c := range sample {
-		if c >= 0x80 {
-			high++
-		}
-	}
+	high := highOctets(sample)
 	sj, euc := readSJIS(sample), eucFaults(sample)
 	switch {
 	case high >= 2 && euc*20 <= high && (euc < sj.bad || euc == 0 && sj.kana*3 >= high):
@@ -158,6 +201,15 @@ func guess(b []byte) string {
 		return decodeWith(japanese.ShiftJIS, b)
 	}
 	return decodeWith(charmap.Windows1252, b)
+}
+
+func highOctets(b []byte) (n int) {
+	for _, c := range b {
+		if c >= 0x80 {
+			n++
+		}
+	}
+	return n
 }
 
 func hasHigh(b []byte) bool {
