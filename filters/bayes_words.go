@@ -58,7 +58,7 @@ func readable(token string) (s string, word bool) {
 	}
 	prefix, value := token[:i], token[i+1:]
 	switch prefix {
-	case "s", "fn", "hid", "sub":
+	case "s", "fn", "hid", "alt", "att", "sub":
 		if strings.Contains(value, ":") || prefix == "fn" && (value == "none" || value == "address") {
 			return "", false
 		}

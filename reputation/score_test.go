@@ -11,7 +11,7 @@ func TestKindOf(t *testing.T) {
 		"word": kindText, "don't-miss": kindText, "100%": kindText, "東京": kindText, "long:f": kindText,
 		"s:word": kindHeader, "sc:end!": kindHeader, "r=other": kindHeader, "i=from": kindHeader, "p=from": kindHeader, "ip:192.0.2.0/24": kindHeader,
 		"ud:x.test": kindLink, "u=other": kindLink, "u:port": kindLink, "umd:x.test": kindLink, "a:other": kindLink,
-		"g:img.src": kindForm, "tree:0mixed ": kindForm, "n:textf": kindForm, "hid:word": kindForm, "look:latin": kindForm,
+		"g:img.src": kindForm, "tree:0mixed ": kindForm, "n:textf": kindForm, "hid:word": kindForm, "alt:word": kindForm, "att:word": kindForm, "look:mixed": kindForm,
 	} {
 		if got := kindOf(token); got != want {
 			t.Errorf("%q: %d, not %d", token, got, want)

@@ -91,14 +91,16 @@ func (m *Message) CountHeader(name string) int {
 	return n
 }
 
-// Text returns the text of all text parts, one after the other.
+// Text returns the text of all text parts, one after the other, and behind that of each what it hides.
 func (m *Message) Text() string {
 	var only string
 	n := 0
 	for i := range m.Parts {
-		if m.Parts[i].Text != "" {
-			only = m.Parts[i].Text
-			n++
+		for _, t := range [...]string{m.Parts[i].Text, m.Parts[i].Hidden} {
+			if t != "" {
+				only = t
+				n++
+			}
 		}
 	}
 	if n <= 1 {
@@ -106,9 +108,11 @@ func (m *Message) Text() string {
 	}
 	var b strings.Builder
 	for i := range m.Parts {
-		if t := m.Parts[i].Text; t != "" {
-			b.WriteString(t)
-			b.WriteByte('\n')
+		for _, t := range [...]string{m.Parts[i].Text, m.Parts[i].Hidden} {
+			if t != "" {
+				b.WriteString(t)
+				b.WriteByte('\n')
+			}
 		}
 	}
 	return b.String()

@@ -12,16 +12,23 @@ import (
 // html turns HTML into the text that is shown, with its links, and the tags and attributes that it uses. It reads
 // tokens, not a tree, so that nesting costs nothing.
 func (w *walker) html(p *mail.Part, source string) {
-	h := htmlReader{w: w, p: p, tags: make(map[string]struct{}, 32), out: make([]byte, 0, len(source)/3)}
+	h := htmlReader{w: w, p: p, tags: make(map[string]struct{}, 32), out: make([]byte, 0, len(source)/3), boxes: newBoxes()}
 	z := html.NewTokenizer(strings.NewReader(source))
 	for len(h.out) < maxPartText {
 		switch z.Next() {
 		case html.ErrorToken:
-			h.endAnchor()
-			p.Text = strings.TrimSpace(strings.ToValidUTF8(string(h.out), "\uFFFD"))
+			h.end()
 			return
 		case html.TextToken:
-			if !h.skip {
+			switch {
+			case h.style:
+				h.late = h.late || h.unsure
+				h.sheet.read(string(z.Text()))
+				h.boxes.lost = h.boxes.lost || h.sheet.doubt
+			case h.skip:
+			case h.boxes.hidden():
+				h.unshown(z.Text())
+			default:
 				h.text(z.Text())
 			}
 		case html.StartTagToken, html.SelfClosingTagToken:
@@ -32,8 +39,31 @@ func (w *walker) html(p *mail.Part, source string) {
 		}
 	}
 	w.flags.add("text_cut")
+	h.end()
+}
+
+// end fills in the texts. A style element behind hidden text may show it: then it counts as shown.
+func (h *htmlReader) end() {
 	h.endAnchor()
-	p.Text = strings.TrimSpace(strings.ToValidUTF8(string(h.out), "\uFFFD"))
+	if h.late {
+		h.space('\n')
+		h.out = append(h.out, h.hidden...)
+		h.hidden = nil
+	}
+	h.p.Text = strings.TrimSpace(strings.ToValidUTF8(string(h.out), "\uFFFD"))
+	h.p.Hidden = strings.TrimSpace(strings.ToValidUTF8(string(wholeRunes(h.hidden)), "\uFFFD"))
+}
+
+// unshown keeps text that is not displayed. Links in it count all the same.
+func (h *htmlReader) unshown(b []byte) {
+	if !h.anchor {
+		h.w.findLinks(h.p, b)
+	}
+	h.unsure = h.unsure || h.boxes.top().tag != atom.Title
+	h.hidden = append(h.hidden, b[:min(len(b), max(0, maxHidden-len(h.hidden)))]...)
+	if len(h.hidden) < maxHidden {
+		h.hidden = append(h.hidden, ' ')
+	}
 }
 
 type htmlReader struct {
@@ -43,6 +73,12 @@ type htmlReader struct {
 	tags   map[string]struct{}
 	key    []byte
 	skip   bool   // within script or style
+	style  bool   // within style
+	unsure bool   // there is hidden text that a style element may yet show
+	late   bool   // one came after it
+	hidden []byte // text that is not displayed
+	boxes  boxes
+	sheet  sheet
 	href   string // of the open anchor
 	anchor bool
 	start  int // of the anchor's text in out
@@ -86,20 +122,39 @@ func (h *htmlReader) open(z *html.Tokenizer) {
 	tag := atom.Lookup(name)
 	h.note(name, nil)
 	h.breaks(tag)
-	h.skip = tag == atom.Script || tag == atom.Style
+	h.skip, h.style = tag == atom.Script || tag == atom.Style, tag == atom.Style
 	if tag == atom.A || tag == atom.Area {
 		h.endAnchor()
 	}
 	key := append([]byte(nil), name...)
+	look := looks{sheet: &h.sheet}
 	for n := 0; more && n < maxAttributes; n++ {
 		var k, v []byte
 		k, v, more = z.TagAttr()
 		h.note(key, k)
+		look.attribute(tag, string(k), v)
 		h.attribute(tag, string(k), v)
 	}
+	if look.alt != nil && (tag == atom.Img || tag == atom.Area) {
+		h.picture(&look, tag)
+	}
+	h.boxes.push(tag, look.style(tag))
 }
 
-// attribute takes links and the text that pictures carry.
+// picture takes the text that a picture carries, which is shown in its place, unless nobody sees the picture.
+func (h *htmlReader) picture(look *looks, tag atom.Atom) {
+	alt := look.alt[:min(len(look.alt), maxAnchor)]
+	s := look.style(tag)
+	if in := s.apply(*h.boxes.top()); look.dot() || !h.boxes.lost && (h.boxes.hidden() || in.none || !in.see) {
+		h.unshown(alt)
+		return
+	}
+	h.space(' ')
+	h.out = append(h.out, alt...)
+	h.space(' ')
+}
+
+// attribute takes links.
 func (h *htmlReader) attribute(tag atom.Atom, key string, v []byte) {
 	switch {
 	case key == "href" && tag == atom.A:
@@ -108,10 +163,6 @@ func (h *htmlReader) attribute(tag atom.Atom, key string, v []byte) {
 		key == "src" && (tag == atom.Img || tag == atom.Iframe || tag == atom.Frame || tag == atom.Script),
 		key == "background" && (tag == atom.Body || tag == atom.Table || tag == atom.Td):
 		h.w.link(h.p, cutURL(v), "")
-	case key == "alt" && (tag == atom.Img || tag == atom.Area):
-		h.space(' ')
-		h.out = append(h.out, v[:min(len(v), maxAnchor)]...)
-		h.space(' ')
 	}
 }
 
@@ -120,9 +171,12 @@ func (h *htmlReader) close(tag atom.Atom) {
 	case atom.A:
 		h.endAnchor()
 	case atom.Script, atom.Style:
-		h.skip = false
+		h.skip, h.style = false, false
 	default:
 		h.breaks(tag)
+	}
+	if tag != atom.Script && tag != atom.Style {
+		h.boxes.pop(tag)
 	}
 }
 

@@ -16,6 +16,7 @@ const (
 	maxPartText    = 256 << 10 // octets of Text of one part
 	maxText        = 1 << 20   // octets of Text of all parts
 	maxHTML        = 512 << 10 // octets of decoded HTML that are read for one part
+	maxHidden      = 16 << 10  // octets of text that HTML does not show of one part
 	maxLinks       = 1000      // links of all parts
 	maxLinkLen     = 2048
 	maxAnchor      = 200 // octets of one link's text
