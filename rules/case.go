@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"sekimori/internal/mail"
@@ -210,7 +211,8 @@ func SameVerdict(a, b *mail.Verdict) bool {
 }
 
 // Fingerprint names the set of rules: all that decides, the lists and the thresholds included. Two policies of the same files have the
-// same one. It is Options.Name where there is one.
+// same one, as long as the program gives symbols the same points: those in force are a part of it, so that what was judged before an upgrade that
+// changed one is not taken for what the same set says. It begins with Options.Name where there is one.
 func (p *Policy) Fingerprint() string { return p.fingerprint }
 
 // identify gives the set of rules and its conditions what they are recognised by.
@@ -237,7 +239,8 @@ func (l *loader) identify(docs []parsed) {
 		}
 		put(name, string(hex64(list.sum)))
 	}
-	l.p.fingerprint = orElse(l.o.Name, l.p.version+"-"+string(hex64(h.Sum64())))
+	l.p.name = orElse(l.o.Name, l.p.version+"-"+string(hex64(h.Sum64())))
+	l.p.fingerprint = l.p.name + "-" + string(hex64(scoresSum(l.p.scores)))[8:]
 	for _, r := range l.p.rules {
 		r.cond.atoms(func(c *cond) { c.sum = l.sumOf(c) })
 	}
@@ -250,6 +253,15 @@ func (l *loader) identify(docs []parsed) {
 			l.p.asked[strings.ToLower(w.arg)] = true
 		}
 	}
+}
+
+// scoresSum is a hash of the points that findings have.
+func scoresSum(scores map[string]float64) uint64 {
+	h := fnv.New64a()
+	for _, name := range keysOf(scores) {
+		_, _ = io.WriteString(h, name+"\x00"+strconv.FormatFloat(scores[name], 'g', -1, 64)+"\x00")
+	}
+	return h.Sum64()
 }
 
 // sumOf is the hash of a condition's text and of the lists that it asks.

@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"sekimori/internal/mail"
@@ -19,8 +21,8 @@ func TestFingerprint(t *testing.T) {
 		return p
 	}
 	old, named := load(""), load("0123456789ab")
-	if named.Fingerprint() != "0123456789ab" || old.Fingerprint() != load("").Fingerprint() || len(old.Fingerprint()) < 16 {
-		t.Errorf("%q, %q", named.Fingerprint(), old.Fingerprint())
+	if f := named.Fingerprint(); !strings.HasPrefix(f, "0123456789ab-") || old.Fingerprint() != load("").Fingerprint() || len(old.Fingerprint()) < 16 {
+		t.Errorf("%q, %q", f, old.Fingerprint())
 	}
 	tx := fixtureTx(mail.Conclude)
 	tx.Rcpts = []mail.Address{{Local: "a", Domain: "example.jp"}}
@@ -33,5 +35,30 @@ func TestFingerprint(t *testing.T) {
 	got := named.JudgeCase(d)
 	if len(got) != 1 || !SameVerdict(&got[0], &was[0]) || got[0].Rules != "0123456789ab" || got[0].Limits != named.Limits(tx.Rcpts[0]) || got[0].Limits.Hold == 0 {
 		t.Errorf("%+v, was %+v", got, was)
+	}
+}
+
+// TestFingerprintOfPoints: an upgrade that gives a symbol other points makes another set of the same files, unless the files say the points; so
+// a replay does not call a mistake what the program says otherwise now.
+func TestFingerprintOfPoints(t *testing.T) {
+	load := func(points float64, file string) *Policy {
+		o := fixtureOptions()
+		o.Name = "0123456789ab"
+		o.Symbols = slices.Clone(o.Symbols)
+		i := slices.IndexFunc(o.Symbols, func(s mail.Symbol) bool { return s.Name == "SPF_FAIL" })
+		o.Symbols[i].Score = points
+		o.Extra = map[string][]byte{"a.toml": []byte(file)}
+		p, err := Load(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	if load(3, "").Fingerprint() == load(2, "").Fingerprint() {
+		t.Error("other points have the same name")
+	}
+	const said = "[scores]\nSPF_FAIL = 4.0\n"
+	if load(3, said).Fingerprint() != load(2, said).Fingerprint() {
+		t.Error("the points that the files say are the same")
 	}
 }

@@ -43,7 +43,7 @@ func (p *Policy) judge(tx *mail.Transaction, rcpts []mail.Address, c *Case, skip
 			s.rcpt(tx, rcpt)
 		}
 		v := j.one(rcpt)
-		v.Degraded, v.Rules = degraded, p.fingerprint
+		v.Degraded, v.Rules = degraded, p.name
 		for _, why := range s.failed {
 			v.Degraded = append(slices.Clip(v.Degraded), "rules: "+why)
 		}

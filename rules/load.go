@@ -25,7 +25,7 @@ type Options struct {
 	Disable    []string           // ids of built-in rules that are switched off
 	Thresholds map[string]float64 // tag, hold, reject; nil: those of the rule files
 	Mode       string             // one of Modes; "": enforce
-	// Name is what the set is known by, which Policy.Fingerprint then is: the same for the same rules, lists and settings, and no other.
+	// Name is what the set is known by, with which Policy.Fingerprint then begins: the same for the same rules, lists and settings, and no other.
 	// "": a hash of them.
 	Name    string
 	Facts   []mail.Fact // of all checks; the base facts need not be among them
@@ -70,6 +70,7 @@ type Policy struct {
 	states     sync.Pool
 	back       atomic.Pointer[retreats]
 
+	name        string // what people know it by
 	fingerprint string
 	names       []string        // of all facts, sorted
 	asked       map[string]bool // header fields that rules read, in lower case
