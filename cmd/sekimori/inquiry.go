@@ -21,13 +21,17 @@ type hostTold struct {
 	Answered bool   `json:"answered"`
 	Error    string `json:"error,omitempty"` // why not
 	Off      bool   `json:"off,omitempty"`   // it keeps no history
+	// Gone is when the host said its last word, when that was before the time that is asked for: it was not asked.
+	Gone time.Time `json:"gone,omitzero"`
 	history.Covered
 	Cut   bool    `json:"cut,omitempty"`           // it found more than an answer holds
 	Clock float64 `json:"clock_ahead_s,omitempty"` // its clock is so many seconds in front of that of this host
 }
 
 // whole reports whether the host has said all that it knows.
-func (h *hostTold) whole() bool { return h.Off || h.Answered && !h.Stopped && !h.Cut }
+func (h *hostTold) whole() bool {
+	return h.Off || !h.Gone.IsZero() || h.Answered && !h.Stopped && !h.Cut
+}
 
 // inquiry asks the history of this host and those of the others the same things.
 type inquiry struct {
@@ -94,9 +98,11 @@ func (q *inquiry) findOthers(ctx context.Context, since time.Time) {
 		switch {
 		case h.Off:
 			q.hosts = append(q.hosts, hostTold{Host: h.Name, Off: true})
-		case h.Knows(since):
+		case h.Knows(since) || !h.Silent(time.Now()):
 			q.others, q.index = append(q.others, h), append(q.index, len(q.hosts))
 			q.hosts = append(q.hosts, hostTold{Host: h.Name})
+		default:
+			q.hosts = append(q.hosts, hostTold{Host: h.Name, Gone: h.At})
 		}
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/xid"
+
 	"sekimori/internal/config"
 	"sekimori/internal/history"
 	"sekimori/internal/history/nodes"
@@ -50,9 +52,13 @@ func (s *server) sayHistory(ctx context.Context, id string) {
 	t := time.NewTicker(sayEvery)
 	defer t.Stop()
 	var looked time.Time
-	var host nodes.Host
+	host := nodes.Host{Run: xid.New().String()}
+	said := false
 	for {
 		now := time.Now()
+		if said { // before it, who ran here a moment ago may have had the word
+			host.Twin = s.twin(ctx, id, host)
+		}
 		if now.Sub(looked) >= periodEvery {
 			host.Stories, host.Facts = historyPeriods(ctx, s.cfg())
 			looked = now
@@ -60,6 +66,8 @@ func (s *server) sayHistory(ctx context.Context, id string) {
 		host.ID, host.Name, host.At, host.Off = id, s.cfg().Hostname, now, !s.cfg().History.Enabled
 		if err := nodes.Say(ctx, s.store.Client(), host); err != nil { // a store that does not answer has its own warning
 			s.log.Debug("other hosts cannot be told of this one", "err", err)
+		} else {
+			said = true
 		}
 		select {
 		case <-ctx.Done():
@@ -67,6 +75,30 @@ func (s *server) sayHistory(ctx context.Context, id string) {
 		case <-t.C:
 		}
 	}
+}
+
+// twin reports whether another process says that it is this host, and tells the administrator.
+func (s *server) twin(ctx context.Context, id string, host nodes.Host) bool {
+	run, err := nodes.Other(ctx, s.store.Client(), id)
+	if err != nil {
+		return host.Twin
+	}
+	is := run != "" && run != host.Run
+	if is && !host.Twin {
+		s.log.Error("another host uses a copy of this data_dir: the two hide each other", "node", id, "way_out", twinWayOut)
+	}
+	message := ""
+	if is {
+		message = twinMessage(s.cfg())
+	}
+	s.warn.set("history.twin", message)
+	return is
+}
+
+const twinWayOut = "stop serve on the host that was copied, remove the file node from its data_dir, and start it again"
+
+func twinMessage(cfg *config.Config) string {
+	return "another host says that it is this one: it runs with a copy of " + cfg.DataDir + ", so that the two hide each other from trace, explain and the lists of hosts; " + twinWayOut
 }
 
 // historyPeriods returns what the history of this host covers; zero when it cannot be read.
@@ -122,15 +154,33 @@ func ownID(cfg *config.Config) string {
 // historyHosts lists the hosts over the store that have said what history they keep, without this one: for commands that read the history
 // of this host alone and say what they do not cover. There are none with the embedded store.
 func (a *app) historyHosts(cfg *config.Config) ([]nodes.Host, error) {
+	_, others, err := a.historyNodes(cfg)
+	return others, err
+}
+
+// historyNodes is historyHosts, and says whether another host goes by the id of this one.
+func (a *app) historyNodes(cfg *config.Config) (twin bool, others []nodes.Host, err error) {
 	if cfg.Redis.Embedded() {
-		return nil, nil
+		return false, nil, nil
 	}
 	st, err := dialStore(a.ctx, cfg)
 	if err != nil {
-		return nil, err
+		return false, nil, err
 	}
 	defer st.Close()
-	return otherHosts(a.ctx, st.Client(), cfg)
+	all, err := nodes.Hosts(a.ctx, st.Client())
+	if err != nil {
+		return false, nil, err
+	}
+	own := ownID(cfg)
+	for _, h := range all {
+		if h.ID == own {
+			twin = h.Twin && !h.Silent(time.Now())
+		} else {
+			others = append(others, h)
+		}
+	}
+	return twin, others, nil
 }
 
 func otherHosts(ctx context.Context, c store.Client, cfg *config.Config) ([]nodes.Host, error) {
@@ -186,7 +236,10 @@ func (a *app) forgetHost(cfg *config.Config, name string) error {
 // tellHistory says for `check` what the history of this host covers, and which others are asked beside it.
 func (a *app) tellHistory(cfg *config.Config) {
 	fmt.Fprintln(a.out, historyLine(cfg))
-	others, err := a.historyHosts(cfg)
+	twin, others, err := a.historyNodes(cfg)
+	if twin {
+		fmt.Fprintln(a.out, "error:", twinMessage(cfg))
+	}
 	if err != nil {
 		fmt.Fprintln(a.out, "warning: which other hosts keep a history cannot be told:", err)
 		return

@@ -127,6 +127,9 @@ func (h *hostTold) say(out func(string, ...any)) {
 	case h.Off:
 		out("off", h.Host)
 		return
+	case !h.Gone.IsZero():
+		out("gone", h.Host, stamp(h.Gone))
+		return
 	case !h.Answered:
 		out("silent", h.Host, h.Error)
 		return

@@ -25,6 +25,7 @@ var traceWords = map[string]map[Lang]string{
 	"none":      {En: "nothing found on %s", Ja: "%s には該当する記録がありません"},
 	"read":      {En: "understood as %s; as %s nothing was found", Ja: "%sとして検索しました（%sとしては見つかりません）"},
 	"tried":     {En: "looked for as %s", Ja: "%sとして検索しました"},
+	"gone":      {En: "%s was not asked: it was last heard of at %s, before the time that was asked for", Ja: "%s には問い合わせていません。最後に応答があったのは %s で、お調べの期間より前です"},
 	"off":       {En: "%s keeps no history", Ja: "%s は履歴を残していません"},
 	"unknown":   {En: "which other hosts there are is not known: %s; what they know is missing", Ja: "ほかのサーバーを確認できませんでした（%s）。ほかのサーバーの記録は含まれていません"},
 	"stopped":   {En: "%s could not look through everything in time; a shorter period (--since) or a longer --wait helps", Ja: "%s は時間内にすべてを調べられませんでした。--since で期間を短くするか、--wait を長くしてください"},

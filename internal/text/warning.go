@@ -125,6 +125,8 @@ func Warning(cause string) (kind, about string) {
 		return cause, ""
 	case cause == "rules wait":
 		return "rulewait", ""
+	case cause == "history.twin":
+		return "twin", ""
 	case cause == "rules nodes":
 		return "rulenodes", ""
 	case cause == "rules ending":

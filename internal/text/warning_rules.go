@@ -8,6 +8,12 @@ var warningRuleTexts = []Entry{
 		"以前のルールで判定を続けています。ファイルのコピーが終わっていれば、ディレクトリにある .sekimori-wait を削除してください。自動的に読み直します。",
 		"Mail is judged by the rules from before. When the files are complete, remove .sekimori-wait from the directory; they are read by themselves then.",
 	},
+	{"warning.twin.is", "別のサーバーが、このサーバーの data_dir の複製を使って動いています", "Another host runs with a copy of this one's data_dir"},
+	{
+		"warning.twin.do",
+		"このままでは、調べるときに2台のうち1台しか見えません。複製したほうのサーバーで serve を止め、data_dir の中の node というファイルを削除してから、起動し直してください。",
+		"Of the two only one is seen when something is looked up. Stop serve on the host that was copied, remove the file node from its data_dir, and start it again.",
+	},
 	{"warning.rulenodes.is", "サーバーによって、使っているルールが異なります", "The hosts do not have the same rules in force"},
 	{
 		"warning.rulenodes.do",

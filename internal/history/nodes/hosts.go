@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,6 +23,12 @@ type Host struct {
 	Off     bool           `json:"off,omitempty"`
 	Stories history.Period `json:"stories"` // To is as old as the last look, not older than an hour
 	Facts   history.Period `json:"facts"`
+	// Run is the name that its process gave itself, other each time. Twin: another process says that it is this host, too, as when a machine
+	// was copied with its data_dir; the two hide each other.
+	Run  string `json:"run,omitempty"`
+	Twin bool   `json:"twin,omitempty"`
+
+	alive bool // it has said something within Silent, by the clock of the store
 }
 
 const (
@@ -33,11 +40,28 @@ const (
 	maxSay = 4096                 // octets of what one says
 )
 
-// Silent reports whether the host has not said anything for a minute.
-func (h *Host) Silent(now time.Time) bool { return now.Sub(h.At) > Silent }
+// Silent reports whether the host has not said anything for a minute. The clock of the store counts, as that of the host may be wrong; of a
+// host that says no Run (an older version) its own does.
+func (h *Host) Silent(now time.Time) bool {
+	if h.Run != "" {
+		return !h.alive
+	}
+	return now.Sub(h.At) > Silent
+}
 
 // Knows reports whether the host may know something of a time: a host that said its last word before it does not.
 func (h *Host) Knows(since time.Time) bool { return since.IsZero() || !h.At.Before(since) }
+
+func aliveKey(id string) string { return "history:alive:{" + id + "}" }
+
+// Other returns the Run of the process that said last that it is the host; "" when none did within a minute.
+func Other(ctx context.Context, c store.Client, id string) (string, error) {
+	run, err := c.Get(ctx, aliveKey(id)).Result()
+	if err != nil && !errors.Is(err, store.Nil) {
+		return "", fmt.Errorf("nodes: %w", err)
+	}
+	return run, nil
+}
 
 // Say tells the others of a host.
 func Say(ctx context.Context, c store.Client, h Host) error {
@@ -46,6 +70,9 @@ func Say(ctx context.Context, c store.Client, h Host) error {
 		return fmt.Errorf("nodes: %w", err)
 	}
 	pipe := c.Pipeline()
+	if h.Run != "" {
+		pipe.Set(ctx, aliveKey(h.ID), h.Run, Silent)
+	}
 	pipe.HSet(ctx, hostsKey, h.ID, b)
 	pipe.PExpire(ctx, hostsKey, expire)
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -69,8 +96,30 @@ func Hosts(ctx context.Context, c store.Client) ([]Host, error) {
 		h.ID = id
 		list = append(list, h)
 	}
+	if err := alive(ctx, c, list); err != nil {
+		return nil, err
+	}
 	slices.SortFunc(list, func(a, b Host) int { return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID)) })
 	return list[:min(len(list), most)], nil
+}
+
+// alive asks the store which hosts have said something of late.
+func alive(ctx context.Context, c store.Client, list []Host) error {
+	if len(list) == 0 {
+		return nil
+	}
+	pipe := c.Pipeline()
+	there := make([]interface{ Val() int64 }, len(list))
+	for i := range list {
+		there[i] = pipe.Exists(ctx, aliveKey(list[i].ID))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("nodes: %w", err)
+	}
+	for i := range list {
+		list[i].alive = there[i].Val() > 0
+	}
+	return nil
 }
 
 // Forget takes a host that is gone for good out of the list. One that still runs says again that it is there.

@@ -341,3 +341,52 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// TestClockBehind: whether a host is silent is told by the clock of the store, whatever its own says.
+func TestClockBehind(t *testing.T) {
+	w := newWorld(t)
+	for name, at := range map[string]time.Duration{"behind": -8 * time.Minute, "before": 8 * time.Minute} {
+		if err := Say(t.Context(), w.c, Host{ID: name, Name: name, At: time.Now().Add(at), Run: "r"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	silent := func() (n int) {
+		list, err := Hosts(t.Context(), w.c)
+		if err != nil || len(list) != 2 {
+			t.Fatal(list, err)
+		}
+		for i := range list {
+			if list[i].Silent(time.Now()) {
+				n++
+			}
+		}
+		return n
+	}
+	if n := silent(); n != 0 {
+		t.Errorf("%d hosts that have just spoken are silent", n)
+	}
+	for _, id := range []string{"behind", "before"} { // a minute later
+		if err := w.c.Del(t.Context(), aliveKey(id)).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := silent(); n != 2 {
+		t.Errorf("%d of two are silent", n)
+	}
+}
+
+// TestTwin: of two processes with one id each sees that the other had the last word.
+func TestTwin(t *testing.T) {
+	w := newWorld(t)
+	if run, err := Other(t.Context(), w.c, "id"); run != "" || err != nil {
+		t.Error(run, err)
+	}
+	for _, run := range []string{"first", "second"} {
+		if err := Say(t.Context(), w.c, Host{ID: "id", Name: "mx1", At: time.Now(), Run: run}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if run, err := Other(t.Context(), w.c, "id"); run != "second" || err != nil {
+		t.Error(run, err)
+	}
+}
