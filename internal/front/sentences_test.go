@@ -101,3 +101,12 @@ func TestLangOf(t *testing.T) {
 		}
 	}
 }
+
+// TestListInReason: that an entry of a list was found is said in words.
+func TestListInReason(t *testing.T) {
+	v := mail.Verdict{Counted: []mail.Counted{{Name: "MY_LIST", Points: 4, Evidence: []mail.Evidence{{Key: "from.address", Value: "a@shop.test"}, {Key: "lists.sellers", Value: "sellers.txt:9"}}}}}
+	const want = "MY_LIST 4 (from.address=a@shop.test found in list sellers: sellers.txt:9)"
+	if got := reason(v, false); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

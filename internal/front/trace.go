@@ -161,6 +161,14 @@ func literal(a netip.Addr) string {
 
 func score(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
+// seen is one piece of evidence. An entry of a list is said in words: those who read the header need not know how rules are written.
+func seen(e mail.Evidence) string {
+	if list, ok := strings.CutPrefix(e.Key, "lists."); ok {
+		return "found in list " + token(list) + ": " + plain(e.Value, maxValue)
+	}
+	return token(e.Key) + "=" + plain(e.Value, maxValue)
+}
+
 // reason is what counted, what was not looked at, and what would have acted, on one line in ASCII.
 func reason(v mail.Verdict, normalized bool) string {
 	var parts []string
@@ -168,7 +176,7 @@ func reason(v mail.Verdict, normalized bool) string {
 		p := token(c.Name) + " " + score(c.Points)
 		var evidence []string
 		for _, e := range c.Evidence {
-			evidence = append(evidence, token(e.Key)+"="+plain(e.Value, maxValue))
+			evidence = append(evidence, seen(e))
 		}
 		if len(evidence) > 0 {
 			p += " (" + strings.Join(evidence, " ") + ")"
