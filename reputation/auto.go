@@ -47,7 +47,9 @@ func (m *Model) Take(c Class, tokens []string) {
 	m.learn(c, tokens, -1)
 }
 
-func (m *Model) shownBoth(least int) bool { return min(m.shown[0].Load(), m.shown[1].Load()) >= int64(least) }
+func (m *Model) shownBoth(least int) bool {
+	return min(m.shown[0].Load(), m.shown[1].Load()) >= int64(least)
+}
 
 func contradicts(c Class, z float64) bool {
 	return c == Spam && z < -autoSure || c == Ham && z > autoSure
