@@ -134,3 +134,19 @@ func FuzzHidden(f *testing.F) {
 		}
 	})
 }
+
+// Elements that name large rules again and again do not hold up a mail: beyond a bound what they say is not read, and counts as displayed.
+func TestHiddenIsBounded(t *testing.T) {
+	sheet := "<style>.a{display:none;" + strings.Repeat("x:y;", 500) + "}</style>"
+	for _, c := range []struct {
+		classes, elements int
+		hidden            bool
+	}{{1, 100, true}, {10, 100, false}} {
+		name := strings.Repeat("a ", c.classes)
+		page := top + "Content-Type: text/html\r\n\r\n" + sheet + strings.Repeat("<p class=\""+name+"\">before</p>", c.elements) + "<p class=a>last</p>"
+		p := Parse([]byte(page)).Parts[0]
+		if strings.HasSuffix(p.Hidden, "last") != c.hidden || strings.HasSuffix(p.Text, "last") == c.hidden {
+			t.Errorf("%d classes: hidden %d octets, text %q", c.classes, len(p.Hidden), p.Text[max(0, len(p.Text)-20):])
+		}
+	}
+}

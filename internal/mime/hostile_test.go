@@ -30,6 +30,7 @@ func TestHostileIsBounded(t *testing.T) {
 		return b.String() + "Content-Type: text/plain\r\n\r\nhello\r\n"
 	}
 	letters := nest(28, func(i int) string { return string(rune('a' + i)) })
+	page := top + "Content-Type: text/html\r\n\r\n"
 	tests := map[string]string{
 		"nested":             nest(10000, func(i int) string { return fmt.Sprint("b", i) }),
 		"nested, one name":   nest(1000, func(int) string { return "x" }),
@@ -59,6 +60,9 @@ func TestHostileIsBounded(t *testing.T) {
 		"big base64":         mixed + "--x\r\nContent-Transfer-Encoding: base64\r\n\r\n" + rep("aGVsbG8gd29ybGQgaGVsbG8g\r\n", 1_000_000),
 		"quoted-printable":   mixed + "--x\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + rep("=   ", 5_000_000),
 		"authentication":     rep("Authentication-Results: x\r\n", 500_000) + "\r\nbody\r\n",
+		"css comments":       page + "<style>" + rep("/**/", 16_000) + "</style>" + rep(`<p style="`+rep("/**/", 1000)+`">x</p>`, 100),
+		"css selectors":      mixed + rep("--x\r\nContent-Type: text/html\r\n\r\n<style>"+rep("b,", 16_000)+"b{"+rep("!importanu", 3000)+"!important}</style>\r\n", 50),
+		"css classes":        page + "<style>.a{" + rep("x:y;", 1000) + "}</style>" + rep(`<p class="`+rep("a ", 2000)+`">x</p>`, 100),
 		"nothing":            "",
 		"zeros":              rep("\x00", 1_000_000),
 		"escapes everywhere": top + "\r\n" + rep("\x1b$B", 1_000_000),

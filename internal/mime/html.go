@@ -12,7 +12,7 @@ import (
 // html turns HTML into the text that is shown, with its links, and the tags and attributes that it uses. It reads
 // tokens, not a tree, so that nesting costs nothing.
 func (w *walker) html(p *mail.Part, source string) {
-	h := htmlReader{w: w, p: p, tags: make(map[string]struct{}, 32), out: make([]byte, 0, len(source)/3), boxes: newBoxes()}
+	h := htmlReader{w: w, p: p, tags: make(map[string]struct{}, 32), out: make([]byte, 0, len(source)/3), boxes: newBoxes(), sheet: sheet{spent: w.styled}}
 	z := html.NewTokenizer(strings.NewReader(source))
 	for len(h.out) < maxPartText {
 		switch z.Next() {
@@ -45,6 +45,7 @@ func (w *walker) html(p *mail.Part, source string) {
 // end fills in the texts. A style element behind hidden text may show it: then it counts as shown.
 func (h *htmlReader) end() {
 	h.endAnchor()
+	h.w.styled = h.sheet.spent
 	if h.late {
 		h.space('\n')
 		h.out = append(h.out, h.hidden...)

@@ -60,6 +60,7 @@ type walker struct {
 	textLeft int
 	links    int
 	guesses  int
+	styled   int // octets of CSS rules that were read for elements
 }
 
 const noDelimiter = -2

@@ -7,6 +7,7 @@ import (
 const (
 	maxSheet = 64 << 10 // octets of CSS that are read of one part
 	maxNamed = 1000     // classes and ids
+	maxSpent = 1 << 20  // octets of rules that are read for the elements of one mail: each element may name each rule
 )
 
 // sheet is what the style elements of a page say of classes and ids. It is read so that text counts as hidden only where there is no
@@ -14,6 +15,7 @@ const (
 type sheet struct {
 	named map[string]named // ".class" or "#id"
 	octet int
+	spent int  // octets of rules that were read for elements, in this part and those before
 	doubt bool // a rule for whatever may show what an element hides
 	paint bool // a rule for whatever may set backgrounds
 }
@@ -34,11 +36,7 @@ func (s *sheet) read(css string) {
 		s.named = map[string]named{}
 	}
 	css = strings.ToLower(strings.NewReplacer("<!--", "", "-->", "").Replace(css))
-	for strings.Contains(css, "/*") {
-		before, rest, _ := strings.Cut(css, "/*")
-		_, behind, _ := strings.Cut(rest, "*/")
-		css = before + " " + behind
-	}
+	css = uncommented(css)
 	if strings.ContainsRune(css, '\\') || strings.Contains(css, "@import") {
 		s.doubt = true
 		return
@@ -70,11 +68,25 @@ func (s *sheet) rules(css string, within bool) {
 			}
 			s.rules(body, true)
 		default:
-			for one := range strings.SplitSeq(selector, ",") {
-				s.rule(strings.TrimSpace(one), body, within)
-			}
+			s.rule(selector, body, within)
 		}
 	}
+}
+
+// uncommented is CSS with a blank in place of each comment.
+func uncommented(css string) string {
+	before, rest, found := strings.Cut(css, "/*")
+	if !found {
+		return css
+	}
+	var b strings.Builder
+	for b.Grow(len(css)); found; before, rest, found = strings.Cut(rest, "/*") {
+		b.WriteString(before)
+		b.WriteByte(' ')
+		_, rest, _ = strings.Cut(rest, "*/")
+	}
+	b.WriteString(before)
+	return b.String()
 }
 
 // closing is where the brace at the start of css is closed.
@@ -93,20 +105,25 @@ func closing(css string) int {
 	return len(css)
 }
 
-func (s *sheet) rule(selector, body string, within bool) {
-	force := strings.Contains(body, "!important")
-	s.paint = s.paint || strings.Contains(body, "background") && !oneName(selector)
-	names := namesIn(selector)
-	if len(names) == 0 && force && !strings.HasPrefix(selector, "a") && !strings.HasPrefix(selector, "img") && shows(body) {
-		s.doubt = true
-	}
-	for _, name := range names {
-		n := s.named[name]
-		if n.rules++; within || selector != name {
-			n.rules++ // it holds for some
+// rule reads a rule. What its body says is found out once: a rule may have thousands of selectors.
+func (s *sheet) rule(selectors, body string, within bool) {
+	force, paint := strings.Contains(body, "!important"), strings.Contains(body, "background")
+	show := force && shows(body)
+	for selector := range strings.SplitSeq(selectors, ",") {
+		selector = strings.TrimSpace(selector)
+		s.paint = s.paint || paint && !oneName(selector)
+		names := namesIn(selector)
+		if len(names) == 0 && show && !strings.HasPrefix(selector, "a") && !strings.HasPrefix(selector, "img") {
+			s.doubt = true
 		}
-		n.rule, n.forced = body, n.forced || force
-		s.named[name] = n
+		for _, name := range names {
+			n := s.named[name]
+			if n.rules++; within || selector != name {
+				n.rules++ // it holds for some
+			}
+			n.rule, n.forced = body, n.forced || force
+			s.named[name] = n
+		}
 	}
 }
 
@@ -153,7 +170,10 @@ func (s *sheet) style(of *style, sign byte, value []byte) (forced bool) {
 		case n.rules > 1:
 			of.unknownBack = true
 			forced = true
+		case s.spent+len(n.rule) > maxSpent:
+			return true
 		default:
+			s.spent += len(n.rule)
 			of.read([]byte(n.rule))
 			forced = forced || n.forced && !hides(n.rule)
 		}

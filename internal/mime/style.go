@@ -89,12 +89,7 @@ func (s *style) read(css []byte) {
 		*s = style{unknownBack: true, unknownColor: true, size: "16px", lost: true} // to be read by those who know all of CSS
 		return
 	}
-	text := strings.ToLower(string(css))
-	for strings.Contains(text, "/*") {
-		before, rest, _ := strings.Cut(text, "/*")
-		_, behind, _ := strings.Cut(rest, "*/")
-		text = before + " " + behind
-	}
+	text := uncommented(strings.ToLower(string(css)))
 	var weak, strong []string
 	for text != "" {
 		var d string
