@@ -151,14 +151,20 @@ func ownID(cfg *config.Config) string {
 	return strings.TrimSpace(string(b))
 }
 
-// historyHosts lists the hosts over the store that have said what history they keep, without this one: for commands that read the history
-// of this host alone and say what they do not cover. There are none with the embedded store.
-func (a *app) historyHosts(cfg *config.Config) ([]nodes.Host, error) {
+// otherNames are the hosts over the store that keep a history, without this one: for commands that read that of this host alone and say whose
+// they do not cover. There are none with the embedded store.
+func (a *app) otherNames(cfg *config.Config) ([]string, error) {
+	names := []string{}
 	_, others, err := a.historyNodes(cfg)
-	return others, err
+	for _, h := range others {
+		if !h.Off {
+			names = append(names, text.Clean(h.Name, 255))
+		}
+	}
+	return names, err
 }
 
-// historyNodes is historyHosts, and says whether another host goes by the id of this one.
+// historyNodes lists the other hosts that have said what history they keep, and says whether another one goes by the id of this host.
 func (a *app) historyNodes(cfg *config.Config) (twin bool, others []nodes.Host, err error) {
 	if cfg.Redis.Embedded() {
 		return false, nil, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"sekimori/internal/history"
@@ -43,6 +44,7 @@ type comparison struct {
 	Cells    []*comparedCell     `json:"cells"`
 	Criteria []comparedCriterion `json:"criteria"`
 	Go       bool                `json:"go"`
+	Others   []string            `json:"other_hosts"` // whose mail is not among it
 	byDay    map[string]bool     // with mail
 	by       map[[2]string]*comparedCell
 }
@@ -102,6 +104,12 @@ func (c rulesCompareCmd) Run(a *app) error {
 		fmt.Fprintln(a.err, "warning: some of the history cannot be read:", err)
 	}
 	x.decide(c)
+	if x.Others, err = a.otherNames(cfg); err != nil {
+		fmt.Fprintln(a.err, "warning: whether other hosts took mail cannot be told:", err)
+	}
+	if len(x.Others) > 0 {
+		fmt.Fprintf(a.err, "note: only mail of %s was compared; run the command on %s, too: it is go when all say so\n", cfg.Hostname, strings.Join(x.Others, ", "))
+	}
 	if c.JSON {
 		err = a.json(x)
 	} else {
