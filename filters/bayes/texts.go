@@ -45,7 +45,6 @@ func (c *collector) shown(list []string) {
 		total += len(s)
 	}
 	if total <= maxShownText {
-		// So few octets may have too many words all the same.
 		c.portions(list, total)
 		return
 	}
@@ -80,15 +79,21 @@ func windows(s string, n int) []string {
 	return []string{s[:at(n/2)], s[middle:at(middle+n/4)], s[at(len(s)-n/4):]}
 }
 
-// portions adds the words of pieces that have so many octets together. A piece may add its part of the tokens that are left and what
-// those before it did not need.
+// portions adds the words of pieces that have so many octets together. Where that may be more than are looked at, they are taken in small
+// steps, each with its part of the tokens that are left: what is too much is left out everywhere, not at the end.
 func (c *collector) portions(pieces []string, octets int) {
-	const step = 4 << 10
+	const few, step = 16 << 10, 96
+	if octets <= few {
+		for _, s := range pieces {
+			c.wordsOf("", s)
+		}
+		return
+	}
 	for _, s := range pieces {
 		for s != "" {
 			n := len(s)
-			if n > step+step/2 {
-				for n = step; n < len(s) && n < step+200 && s[n] != ' ' && s[n] != '\n'; {
+			if n > 2*step {
+				for n = step; n < 2*step && s[n] != ' ' && s[n] != '\n'; {
 					n++
 				}
 				for n < len(s) && !utf8.RuneStart(s[n]) {
