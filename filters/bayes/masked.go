@@ -17,14 +17,14 @@ func (c *collector) unmasked(prefix, word string) string {
 	masked := false
 	parts := strings.Split(word, "-")
 	for i, p := range parts {
-		latin, other, phonetic, alien := scripts(p)
+		n := scripts(p)
 		switch {
-		case alien || other+phonetic == 0:
-			c.foreign = c.foreign || alien
-		case phonetic > 0 && other == 0, latin > 0:
+		case n.alien || n.other+n.phonetic == 0:
+			c.foreign = c.foreign || n.alien
+		case n.phonetic > 0 && n.other == 0, n.latin > 0:
 			masked = true
 			parts[i] = asLatin(p)
-		case other >= 4 && prefix == "" && len(c.suspects) < maxSuspects:
+		case n.other >= 4 && prefix == "" && len(c.suspects) < maxSuspects:
 			c.suspects = append(c.suspects, strings.Clone(p))
 		}
 	}
@@ -35,24 +35,28 @@ func (c *collector) unmasked(prefix, word string) string {
 	return strings.Join(parts, "-")
 }
 
-// scripts counts the letters of a word: Latin ones, those of other scripts that look Latin, and phonetic signs that do. alien says that
-// there are letters which look like nothing but themselves.
-func scripts(word string) (latin, other, phonetic int, alien bool) {
+// letters are counts of the letters of a word: Latin ones, those of other scripts that look Latin, and phonetic signs that do.
+type letters struct {
+	latin, other, phonetic int
+	alien                  bool // there are some that look like nothing but themselves
+}
+
+func scripts(word string) (n letters) {
 	for _, r := range word {
 		_, like := alike.Latin(r)
 		switch {
 		case !unicode.IsLetter(r):
 		case like && unicode.Is(unicode.Latin, r):
-			phonetic++
+			n.phonetic++
 		case like:
-			other++
+			n.other++
 		case unicode.Is(unicode.Latin, r):
-			latin++
+			n.latin++
 		default:
-			alien = true
+			n.alien = true
 		}
 	}
-	return latin, other, phonetic, alien
+	return n
 }
 
 func asLatin(word string) string {

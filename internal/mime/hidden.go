@@ -192,7 +192,7 @@ func breaksParagraph(tag atom.Atom) bool {
 
 // pop closes an element and what is open in it. Of the end tags that close nothing there is nothing to do.
 func (b *boxes) pop(tag atom.Atom) {
-	barrier := atom.Atom(atom.Td)
+	barrier := atom.Td
 	switch {
 	case tag == atom.Table || isCell(tag) || inTable(tag):
 		barrier = atom.Table
