@@ -45,3 +45,14 @@ func (w *BayesWatch) ReadZones(ctx context.Context, days int) ([]ZoneDay, error)
 	}
 	return list, nil
 }
+
+// ZoneClass is what the check says of the mails of one of Zones: "ham", "unsure" or "spam".
+func ZoneClass(zone string) string {
+	switch zone {
+	case "<=-6", "-6..-2":
+		return "ham"
+	case "4..6", "6..8", ">=8":
+		return "spam"
+	}
+	return "unsure"
+}

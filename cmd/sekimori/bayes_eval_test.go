@@ -70,4 +70,43 @@ func TestBayesEval(t *testing.T) {
 	if code, _, errs := command(filepath.Join(dir, "flat")); code != 1 || !strings.Contains(errs, "no mail in") {
 		t.Error(code, errs)
 	}
+	// A mail in the wrong folder is named, one that lies in both is left out, one that cannot be read is told.
+	write("ham/misplaced", mail(300, "pills"))
+	write("ham/twice", mail(2, "pills"))
+	if err := os.Symlink("nowhere", filepath.Join(dir, "ham", "link")); err != nil {
+		t.Fatal(err)
+	}
+	pixels := filepath.Join(dir, "p.png")
+	code, out, errs := command(dir, "--folds", "4", "--png", pixels)
+	if code != 0 {
+		t.Fatal(code, errs)
+	}
+	for _, want := range []string{
+		filepath.Join(dir, "ham/misplaced"), "In ham and in spam, and left out:", filepath.Join(dir, "spam/2"), "z | spam",
+		"collect 139 more", "2 mails lie in ham and in spam", "Look at the mistakes",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+	if b, err := os.ReadFile(pixels); err != nil || !strings.HasPrefix(string(b), "\x89PNG") {
+		t.Error("no picture", err)
+	}
+	var r evalReport
+	_, out, _ = command(dir, "--folds", "4", "--json")
+	if err := json.Unmarshal([]byte(out), &r); err != nil || len(r.Mistakes) != 1 || r.Mistakes[0].Class != "ham" || r.Mistakes[0].Subject != "pills" ||
+		len(r.InBoth) != 2 || len(r.Advice) == 0 || len(r.Spread) == 0 || r.Rows[0].Score <= 0 {
+		t.Errorf("%v %s", err, out)
+	}
+	for want, args := range map[string][]string{
+		"no directory":          {filepath.Join(dir, "manifest")},
+		"no such file":          {filepath.Join(dir, "nothing")},
+		"--split time":          {dir, "--split", "time"},
+		"100 parts (--folds)":   {dir, "--folds", "100"},
+		"spamassassin, rspamd,": {dir, "--peers", "x"},
+	} {
+		if code, _, errs := command(args...); code == 0 || !strings.Contains(errs, want) {
+			t.Errorf("%v: %d %s", args, code, errs)
+		}
+	}
 }

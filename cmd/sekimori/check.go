@@ -126,6 +126,7 @@ func (checkCmd) run(a *app) error {
 	a.tellRules(cfg)
 	a.tellHistory(cfg)
 	a.tellRetreats(cfg, policy)
+	a.tellDrift(cfg)
 	fmt.Fprintf(a.out, "%s is fine: rules %s, %d tests in rule files passed\n", name, policy.Version(), len(tests))
 	return nil
 }

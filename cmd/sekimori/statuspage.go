@@ -13,7 +13,8 @@ import (
 func (s *server) statusPage() *web.Status {
 	return &web.Status{
 		Hostname: s.cfg().Hostname, Version: version, Since: s.started, Health: s.health, Listen: s.addrs, Numbers: s.numbers, Usage: s.usage, Rules: s.shownRules, Symbols: s.symbolsPage,
-		Off: func() []string { return s.judge().chain.NotLooking() },
+		Learning: s.learning,
+		Off:      func() []string { return s.judge().chain.NotLooking() },
 		Warnings: func() []web.Warning {
 			all := s.warn.all()
 			var list []web.Warning

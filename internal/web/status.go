@@ -48,6 +48,7 @@ type Status struct {
 	Backends func() []Backend
 	Usage    func() []Usage                   // of the quarantine; nil: not known
 	Rules    func() Rules                     // nil: not known
+	Learning func() *Learning                 // of the Bayesian check; nil, or nothing returned: not shown
 	Symbols  func(context.Context) SymbolPage // nil: there is no such page
 }
 
@@ -239,6 +240,7 @@ func (s *Status) rows(p *shown) []row {
 		rows = append(rows, row{name, text.Fill(u.State, p.Lang, mail.Evidence{Key: "used", Value: text.Size(u.Used)},
 			mail.Evidence{Key: "most", Value: text.Size(u.Most)}, mail.Evidence{Key: "percent", Value: fmt.Sprint(u.Percent)})})
 	}
+	rows = append(rows, s.learningRows(p)...)
 	rows = append(rows, s.ruleRows(p)...)
 	return append(rows, row{p.T("listen"), strings.Join(s.Listen(), ", ")}, row{p.T("since"), s.Since.Format("2006-01-02 15:04 MST")},
 		row{p.T("host"), s.Hostname}, row{p.T("version"), s.Version})
