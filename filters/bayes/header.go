@@ -77,12 +77,14 @@ func (c *collector) value(name, v string) {
 
 // contentType adds the shape of a multipart's boundary, by which mailers and spam tools are known.
 func (c *collector) contentType(v string) {
-	i := strings.Index(strings.ToLower(v), "boundary=")
-	if i < 0 {
-		return
+	const name = "boundary="
+	for i := 0; i+len(name) <= len(v); i++ {
+		if strings.EqualFold(v[i:i+len(name)], name) {
+			b, _, _ := strings.Cut(strings.TrimLeft(v[i+len(name):], "\""), "\"")
+			c.add("b:", shape(b))
+			return
+		}
 	}
-	b, _, _ := strings.Cut(strings.TrimLeft(v[i+len("boundary="):], "\""), "\"")
-	c.add("b:", shape(b))
 }
 
 func after(s string, sep byte) string {

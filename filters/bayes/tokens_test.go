@@ -145,6 +145,8 @@ func BenchmarkTokens(b *testing.B) {
 func FuzzTokens(f *testing.F) {
 	f.Add("Subject: v\u200biаgrа\r\nContent-Type: text/html\r\n\r\n<p style=display:none>x</p>ᴀb𝐜 \u202ed\u0301\u0302\u0303\U000E0041")
 	f.Add("Content-Type: multipart/alternative; boundary=x\r\n\r\n--x\r\n\r\na\r\n--x\r\nContent-Type: text/html\r\n\r\n東 京\r\n都--x--")
+	f.Add("Content-Type: \xd0BoundArY=") // longer in lower case
+	f.Add("Content-Type: text/html\r\n\r\n" + strings.Repeat("\xd0", 20) + "charset=")
 	f.Fuzz(func(t *testing.T, s string) {
 		if len(s) < 1<<16 {
 			checkTokens(t, bayes.Tokenizer{}.Tokens(mime.Parse([]byte(s))))

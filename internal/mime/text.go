@@ -99,11 +99,15 @@ func metaCharset(b []byte) string {
 	if len(b) > window {
 		b = b[:window]
 	}
-	i := bytes.Index(bytes.ToLower(b), []byte("charset="))
-	if i < 0 {
+	const name = "charset="
+	i := 0
+	for i+len(name) <= len(b) && !bytes.EqualFold(b[i:i+len(name)], []byte(name)) {
+		i++
+	}
+	if i+len(name) > len(b) {
 		return ""
 	}
-	rest := bytes.TrimLeft(b[i+len("charset="):], "\"' ")
+	rest := bytes.TrimLeft(b[i+len(name):], "\"' ")
 	n := 0
 	for n < len(rest) && n < 40 && (rest[n] > ' ' && rest[n] < 0x7F && !bytes.ContainsRune([]byte("\"'/>;"), rune(rest[n]))) {
 		n++
