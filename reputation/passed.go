@@ -123,13 +123,14 @@ func (l *Learner) reports(ctx context.Context, list []Sample) map[string][]strin
 }
 
 // report notes in the record that a lesson is a report of a mail that was delivered to some persons as good, or that it takes reports
-// back. Who teaches is the one who reports; of a command or a folder it is the one the mail was delivered to.
+// back. Who teaches is the one who reports; of a command, a folder or a name that anybody could give it is the one the mail was
+// delivered to, once: nobody halves the weight of the check by speaking for many.
 func (r *record) report(s *Sample, passedTo []string) {
 	if s.Source == Auto {
 		return
 	}
 	by := ""
-	if s.Source == Person {
+	if s.named() {
 		by = personID(asPerson(s.By))
 	}
 	switch {
@@ -170,7 +171,10 @@ func (l *Learner) noteReport(ctx context.Context, id string, sign int) {
 	}
 }
 
-// reportedBy tells whether an ID is that of who teaches a lesson; for a command or a folder, anybody's.
+// named reports whether it is known which person teaches a lesson.
+func (s *Sample) named() bool { return s.Source == Person && !s.Unproven }
+
+// reportedBy tells whether an ID is that of who teaches a lesson; where that is not known, anybody's.
 func (s *Sample) reportedBy(id string) bool {
-	return s.Class == Spam && (s.Source != Person || id == personID(asPerson(s.By)))
+	return s.Class == Spam && (!s.named() || id == personID(asPerson(s.By)))
 }

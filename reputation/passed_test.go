@@ -57,6 +57,12 @@ func TestReports(t *testing.T) {
 		teach(auto)
 		teach(held)
 		numbers(3, 2, "by itself, and one whose holder counts it")
+		for i := range 10 {
+			forged := byPerson(Spam, fmt.Sprintf("p%d@example.jp", 20+i), of(2), spamTokens(2))
+			forged.Unproven = true
+			teach(forged)
+		}
+		numbers(3, 2, "names that anybody could give, of a mail that is reported")
 		// A command or a folder: who had it reports it. All in one batch.
 		p := must[Progress](t)(l.LearnAll(ctx, slices.Values([]Sample{
 			{Class: Spam, Fingerprint: of(5), Tokens: spamTokens(5)},

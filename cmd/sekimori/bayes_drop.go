@@ -78,7 +78,7 @@ func (p dropPort) Learn(ctx context.Context, h front.Handed) (string, mail.Reply
 func (p dropPort) sample(ctx context.Context, h front.Handed) reputation.Sample {
 	d := &h.Config.Bayes.Drop
 	class, _ := reputation.ParseClass(h.Class)
-	s := reputation.Sample{Class: class, Source: reputation.Person, By: h.From.Key()}
+	s := reputation.Sample{Class: class, Source: reputation.Person, By: h.From.Key(), Unproven: !d.Senders}
 	switch {
 	case d.Senders && slices.Contains(d.Admins, h.From.Key()):
 		s.Source, s.By = reputation.Admin, ""

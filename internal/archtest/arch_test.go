@@ -92,7 +92,7 @@ var owners = map[string][]string{
 	"github.com/chromedp":                  {"internal/web/browser"},
 	"github.com/maypok86/otter":            {"internal/dns"},
 	"github.com/rs/xid":                    {"internal/front", "cmd/sekimori", "reputation"},
-	"golang.org/x/net/publicsuffix":        {"filters", "filters/bayes", "rules"},
+	"golang.org/x/net/publicsuffix":        {"filters", "filters/bayes", "filters/bayes/labels", "rules"},
 	"golang.org/x/text/language":           {"internal/text"},
 	"golang.org/x/text/encoding":           {"internal/mime"},
 	"golang.org/x/text/unicode/norm":       {"internal/mime", "internal/alike", "filters/bayes", "quarantine", "rules"},

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 
+	"golang.org/x/net/publicsuffix"
+
 	"sekimori/internal/mail"
 	"sekimori/reputation"
 )
@@ -138,6 +140,15 @@ func (c *Case) goodSender() string {
 		if !asked && (bulk || !known) {
 			return "" // that nobody complains of a newsletter does not mean that somebody wants it
 		}
+	}
+	return owner(sender)
+}
+
+// owner is the domain that whoever has a subdomain has had to register: he makes as many of those as he likes, and each would have a
+// share of its own in what is learned. An address in a domain that many people share stays.
+func owner(sender string) string {
+	if top, err := publicsuffix.EffectiveTLDPlusOne(sender); err == nil && !strings.Contains(sender, "@") {
+		return top
 	}
 	return sender
 }

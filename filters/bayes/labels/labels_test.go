@@ -162,3 +162,17 @@ func TestHam(t *testing.T) {
 		}
 	}
 }
+
+// Who has a domain has all below it, and one share of what is learned.
+func TestOwner(t *testing.T) {
+	for sender, want := range map[string]string{
+		"a1.partner.example": "partner.example", "x.y.partner.co.jp": "partner.co.jp", "partner.co.jp": "partner.co.jp",
+		"taro@gmail.com": "taro@gmail.com", "localhost": "localhost",
+	} {
+		c := hamCase()
+		c.Outcomes[1].Facts[0].Value = sender
+		if l, why := Of(c, 8); l.Sender != want || l.Class != reputation.Ham {
+			t.Errorf("%s: %+v, %q", sender, l, why)
+		}
+	}
+}
