@@ -58,6 +58,11 @@ func (c *collector) fold(s string) string {
 			r, n = utf8.DecodeRuneInString(s[i:])
 		}
 		i += n
+		if r < utf8.RuneSelf && hidden == "" && r != '\\' {
+			b = append(b, byte(r))
+			last, marks, base = r, 0, len(b)
+			continue
+		}
 		if kind := invisible(r); kind != "" {
 			c.unseen(kind, r, last)
 			if hidden == "" {
@@ -68,7 +73,7 @@ func (c *collector) fold(s string) string {
 			}
 			continue
 		}
-		if r >= 0x300 && unicode.Is(unicode.Mn, r) {
+		if isMark(r) {
 			marks++
 			switch {
 			case joining(last) || joining(r):
@@ -115,6 +120,11 @@ func plain(r rune, rest string) rune {
 		}
 	}
 	return r
+}
+
+// isMark tells signs that stand on the letter before them. There are none among kana and kanji.
+func isMark(r rune) bool {
+	return r >= 0x300 && (r < 0x3041 || r > 0x9FFF || r >= 0x3097 && r < 0x30A0) && unicode.Is(unicode.Mn, r)
 }
 
 // styled tells letters of formulas and letters in circles and squares, which NFKC takes to the usual ones.

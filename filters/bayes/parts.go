@@ -102,15 +102,24 @@ func (c *collector) url(rest string) (host string) {
 	if host == "" {
 		return ""
 	}
+	c.host(host)
+	c.path(path)
+	return host
+}
+
+// host adds the tokens of the host of a URL. Most links of a mail go to the same one, which says nothing new.
+func (c *collector) host(host string) {
+	if host == c.linked {
+		return
+	}
+	c.linked = host
 	if _, err := netip.ParseAddr(host); err == nil {
 		c.add("u:", "ip")
 		c.add("ud:", host)
-	} else {
-		c.domain("u", host)
-		c.related("u=", host)
+		return
 	}
-	c.path(path)
-	return host
+	c.domain("u", host)
+	c.related("u=", host)
 }
 
 func (c *collector) path(path string) {

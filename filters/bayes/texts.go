@@ -89,7 +89,13 @@ func (c *collector) portions(pieces []string, octets int) {
 		}
 		return
 	}
-	for _, s := range pieces {
+	folded := make([]string, len(pieces))
+	octets = 0
+	for i, s := range pieces {
+		folded[i] = c.fold(s)
+		octets += len(folded[i])
+	}
+	for _, s := range folded {
 		for s != "" {
 			n := len(s)
 			if n > 2*step {
@@ -100,7 +106,7 @@ func (c *collector) portions(pieces []string, octets int) {
 					n++
 				}
 			}
-			c.share(max(1, (c.most-len(c.list))*n/octets), func() { c.wordsOf("", s[:n]) })
+			c.share(max(1, (c.most-len(c.list))*n/octets), func() { c.folds("", s[:n]) })
 			octets -= n
 			s = s[n:]
 		}

@@ -39,7 +39,8 @@ type Tokenizer struct {
 
 // Tokens returns the distinct tokens of m, at most MaxTokens, in a fixed order.
 func (t Tokenizer) Tokens(m *mail.Message) []string {
-	c := &collector{seen: make(map[string]struct{}, 512), list: make([]string, 0, 512)}
+	room := expected(m)
+	c := &collector{seen: make(map[string]struct{}, room), list: make([]string, 0, room)}
 	if len(m.From) > 0 {
 		c.from = registrable(strings.ToLower(m.From[0].Addr.Domain))
 	}
@@ -56,6 +57,15 @@ func (t Tokenizer) Tokens(m *mail.Message) []string {
 	})
 	c.texts(m)
 	return c.list
+}
+
+// expected is about how many tokens a mail has.
+func expected(m *mail.Message) int {
+	octets := 0
+	for i := range m.Parts {
+		octets += len(m.Parts[i].Text)
+	}
+	return 512 + min(octets, maxShownText)/24
 }
 
 // share lets f add at most n tokens, and no more than may be added anyway.
@@ -102,6 +112,7 @@ type collector struct {
 	folded, normal []byte   // see fold
 	beside         int      // octets of a prefix without which a token that is there already is not added
 	from           string   // the registrable domain of the author
+	linked         string   // the host of the last link
 	suspects       []string // words of another script that look Latin; see unmasked
 	foreign        bool     // there are others in such scripts
 }
