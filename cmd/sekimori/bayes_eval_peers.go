@@ -60,9 +60,10 @@ func (c bayesEvalCmd) peer(a *app, p measure.Peer, temp string, part *evalPart) 
 	return row
 }
 
-// before are figures of filters that have no line of their own.
+// before are figures of filters that have no line of their own, for the splits that were run.
 func before(rows []evalRow) []measure.Before {
 	return slices.DeleteFunc(measure.MeasuredBefore(), func(b measure.Before) bool {
-		return slices.ContainsFunc(rows, func(r evalRow) bool { return r.Filter == b.Filter && r.Error == "" })
+		return !slices.ContainsFunc(rows, func(r evalRow) bool { return r.Split == b.Split }) ||
+			slices.ContainsFunc(rows, func(r evalRow) bool { return r.Filter == b.Filter && r.Split == b.Split && r.Error == "" })
 	})
 }
