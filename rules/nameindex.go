@@ -1,6 +1,9 @@
 package rules
 
-import "unicode/utf8"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // nameIndex finds names in a text in one pass over it, however many there are (Aho and Corasick, 1975).
 type nameIndex struct {
@@ -93,19 +96,21 @@ func (x *nameIndex) find(shape string) (line int, ok bool) {
 // maxShaped is how much of a text is looked at for names, in octets.
 const maxShaped = 1000
 
-// shapes keeps the skeletons of the last texts of a mail: several lists are asked about one name.
+// shapes keeps the skeletons of the last texts of a mail: several lists are asked about one name. What it keeps is a copy, since a
+// text may be a part of a whole mail.
 type shapes struct {
 	text, shape [4]string
 	at          int
 }
 
 func (m *shapes) of(s string) string {
+	s = clip(s, maxShaped)
 	for i := range m.text {
 		if m.text[i] == s {
 			return m.shape[i]
 		}
 	}
 	m.at = (m.at + 1) % len(m.text)
-	m.text[m.at], m.shape[m.at] = s, skeleton(clip(s, maxShaped))
+	m.text[m.at], m.shape[m.at] = strings.Clone(s), skeleton(s)
 	return m.shape[m.at]
 }
