@@ -11,8 +11,8 @@ var warningRuleTexts = []Entry{
 	{"warning.twin.is", "別のサーバーが、このサーバーの data_dir の複製を使って動いています", "Another host runs with a copy of this one's data_dir"},
 	{
 		"warning.twin.do",
-		"このままでは、調べるときに2台のうち1台しか見えません。複製したほうのサーバーで serve を止め、data_dir の中の node というファイルを削除してから、起動し直してください。",
-		"Of the two only one is seen when something is looked up. Stop serve on the host that was copied, remove the file node from its data_dir, and start it again.",
+		"このままでは、メールを調べるときに、2台のうち1台の記録しか表示されません。あとから複製で作ったほうのサーバーで serve を止め、data_dir の中の node というファイルを削除してから、起動し直してください。",
+		"Of the two only one is seen when something is looked up. Stop serve on the host that was made as the copy, remove the file node from its data_dir, and start it again.",
 	},
 	{"warning.rulenodes.is", "サーバーによって、使っているルールが異なります", "The hosts do not have the same rules in force"},
 	{
@@ -52,7 +52,7 @@ var warningRuleTexts = []Entry{
 
 	{"status.symbols", "シンボルとルールの一覧", "All symbols and rules"},
 	{"status.symbols.days", "件数を数えた日数", "Days that are counted"},
-	{"status.symbols.counted", "件数は、最近{n}日間のものです。", "The counts are those of the last {n} days."},
+	{"status.symbols.counted", "直近{n}日間の件数です。", "The counts are those of the last {n} days."},
 	{"status.symbols.came", "該当のあったものだけを表示する", "Only what came up"},
 	{"status.symbols.show", "表示する", "Show"},
 	{"status.symbols.none", "該当するものはありません。", "There is none."},
