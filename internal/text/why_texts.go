@@ -9,6 +9,7 @@ var whyTexts = []Entry{
 	{"why.switched off", "設定で無効にしています", "it is switched off"},
 	{"why.no list is configured", "問い合わせ先のリストが設定されていません", "no list is configured"},
 	{"why.no database is configured", "データベースが設定されていません", "no database is configured"},
+	{"why.no header of a gateway is configured", "読み取るヘッダーが設定されていません", "no header of a gateway is configured"},
 	{"why.no delay is configured", "待ち時間が設定されていません", "no delay is configured"},
 	{"why.a relay of ours would wait, not the sender", "待つことになるのは送信元ではなく、信頼している中継サーバーのため、対象外です", "a relay of ours would wait, not the sender"},
 	{"why.every limit is off", "上限が設定されていません", "every limit is off"},

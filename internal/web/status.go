@@ -196,9 +196,12 @@ func langOf(r *http.Request) text.Lang {
 }
 
 func (s *Status) show(lang text.Lang) *shown {
-	p := &shown{Lang: lang, Other: text.Ja, Class: "ready", Off: s.Off(), Backends: s.Backends(), Hostname: s.Hostname, Version: s.Version, Symbols: s.Symbols != nil}
+	p := &shown{Lang: lang, Other: text.Ja, Class: "ready", Backends: s.Backends(), Hostname: s.Hostname, Version: s.Version, Symbols: s.Symbols != nil}
 	if lang == text.Ja {
 		p.Other = text.En
+	}
+	for _, off := range s.Off() {
+		p.Off = append(p.Off, text.NotLooked(off, lang))
 	}
 	for _, w := range s.Warnings() {
 		kind, about := text.Warning(w.Cause)
