@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -38,7 +39,8 @@ func checkFacts(t *testing.T, cfg *config.Config, policy *rules.Policy) {
 		if c.Rules != policy.Fingerprint() {
 			t.Errorf("%s was judged by %s, these rules are %s", f.ID, c.Rules, policy.Fingerprint())
 		}
-		if set, err := readSet(cfg); err != nil || c.Rules != set.Manifest().Version {
+		version, _, _ := strings.Cut(c.Rules, "-") // and the points of symbols
+		if set, err := readSet(cfg); err != nil || version != set.Manifest().Version {
 			t.Errorf("%s was judged by %s, which rules show does not know (%v)", f.ID, c.Rules, err)
 		}
 		got := policy.JudgeCase(c)
