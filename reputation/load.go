@@ -24,10 +24,14 @@ func (l *Learner) load(ctx context.Context) error {
 	m := NewModel()
 	now := l.now()
 	learned := map[Scope][2]int{}
+	entries := 0 // at most, since a token may stand in several months
 	for n := range months {
 		month := monthBefore(now, n)
 		for _, c := range []Class{Ham, Spam} {
-			err := l.scan(ctx, hashKey(Everybody, c, month), func(token string, n int) { m.put(c, token, n) })
+			err := l.scan(ctx, hashKey(Everybody, c, month), func(token string, n int) {
+				entries++
+				m.put(c, token, n)
+			})
 			if err != nil {
 				return fmt.Errorf("loading the Bayes model: %w", err)
 			}
@@ -43,7 +47,9 @@ func (l *Learner) load(ctx context.Context) error {
 			return fmt.Errorf("loading the Bayes model: %w", err)
 		}
 	}
-	m = m.capped(l.limits().Vocabulary)
+	if most := l.limits().Vocabulary; entries > most {
+		m = m.capped(most)
+	}
 	l.model.Store(m)
 	l.narrow.load(learned)
 	return nil
@@ -52,7 +58,11 @@ func (l *Learner) load(ctx context.Context) error {
 // scan calls f for every field of a hash with its count. HSCAN may return a field twice while the hash grows, hence the map.
 func (l *Learner) scan(ctx context.Context, key string, f func(field string, n int)) error {
 	const page = 2000
-	counts := map[string]int{}
+	size, err := l.client.HLen(ctx, key).Result()
+	if err != nil {
+		return err
+	}
+	counts := make(map[string]int, size)
 	cursor := uint64(0)
 	for {
 		fields, next, err := l.client.HScan(ctx, key, cursor, "", page).Result()

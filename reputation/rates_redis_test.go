@@ -13,7 +13,7 @@ import (
 )
 
 // startRedis starts a server of its own and returns its address.
-func startRedis(t *testing.T) string {
+func startRedis(t testing.TB) string {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		if os.Getenv("SEKIMORI_REQUIRE_REAL") == "1" {
