@@ -2,13 +2,16 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -82,23 +85,61 @@ virtual_mailbox_limit = 0
 smtp_tls_security_level = none
 alias_maps =
 alias_database =
-%[4]s
-`, dir, id, gid, settings)
-	for name, content := range map[string]string{"master.cf": master, "main.cf": main} {
+`, dir, id, gid)
+	for name, content := range map[string]string{"master.cf": master, "main.cf": settled(main, settings)} {
 		if err := os.WriteFile(filepath.Join(dir, "etc", name), []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	execute(t, bin, "-c", filepath.Join(dir, "etc"), "start")
 	t.Cleanup(func() {
-		_ = exec.Command(bin, "-c", filepath.Join(dir, "etc"), "stop").Run()
+		stopPostfix(t, bin, dir)
 		if t.Failed() {
 			b, _ := os.ReadFile(filepath.Join(dir, "mail.log"))
 			t.Logf("Postfix said:\n%.6000s", b)
 		}
 	})
+	// Before postlogd reads, ten lines of log block who writes them (net.unix.max_dgram_qlen): no connection before.
+	eventually(t, "Postfix writes its log", func() bool {
+		b, _ := os.ReadFile(filepath.Join(dir, "mail.log"))
+		return bytes.Contains(b, []byte("daemon started"))
+	})
 	waitPort(t, fmt.Sprintf("127.0.0.1:%d", port))
 	return dir
+}
+
+// settled is a main.cf in which settings take the place of lines of the same name: Postfix warns of a name that is there twice, and
+// postlogd waits for ever when that warning of its own finds the queue of the log full.
+func settled(main, settings string) string {
+	name := func(line string) string { n, _, _ := strings.Cut(line, "="); return strings.TrimSpace(n) }
+	given := map[string]bool{}
+	for line := range strings.Lines(settings) {
+		given[name(line)] = true
+	}
+	var b strings.Builder
+	for line := range strings.Lines(main) {
+		if !given[name(line)] {
+			b.WriteString(line)
+		}
+	}
+	return b.String() + settings + "\n"
+}
+
+// stopPostfix stops it, and kills it when it does not stop: `postfix stop` has no end of its own when nobody reads the log.
+func stopPostfix(t *testing.T, bin, dir string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, bin, "-c", filepath.Join(dir, "etc"), "stop")
+	cmd.WaitDelay = time.Second
+	err := cmd.Run()
+	if ctx.Err() == nil {
+		return
+	}
+	t.Errorf("Postfix does not stop: %v", err)
+	b, _ := os.ReadFile(filepath.Join(dir, "spool", "pid", "master.pid"))
+	if pid, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && pid > 1 {
+		_ = syscall.Kill(-pid, syscall.SIGKILL) // master leads the group of its daemons
+	}
 }
 
 func execute(t *testing.T, name string, args ...string) string {
