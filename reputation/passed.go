@@ -36,31 +36,31 @@ func personID(by string) string {
 // asPerson is how the quarantine names a person who acts, so that he is the same one whatever way he reports by.
 func asPerson(name string) string { return "person " + strings.ToLower(name) }
 
-// Passed remembers the mail that verdicts are of, for those to whom it is delivered as good because of the check. fingerprint is asked
-// only when there are such. It does not block.
-func (w *BayesWatch) Passed(verdicts []mail.Verdict, fingerprint func() string) {
-	if !w.limits().Enabled {
-		return
-	}
-	var to []string
-	for i := range verdicts {
-		v := &verdicts[i]
-		if v.Action < mail.Hold && CountedAs(v.Counted, "BAYES_HAM") && len(to) < mostPassedFor {
-			if id := personID(asPerson(v.Rcpt.String())); !slices.Contains(to, id) {
-				to = append(to, id)
-			}
+// Passed remembers a mail for those of whom Ended said that it was delivered to them as good. It does not block.
+func (w *BayesWatch) Passed(to []mail.Address, fingerprint string) {
+	var ids []string
+	for _, a := range to {
+		if id := personID(asPerson(a.String())); !slices.Contains(ids, id) {
+			ids = append(ids, id)
 		}
 	}
-	if len(to) == 0 {
-		return
-	}
-	k := watched{passedKey(w.now()), passedField(fingerprint())}
+	k := watched{passedKey(w.now()), passedField(fingerprint)}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if _, ok := w.delivered[k]; ok || len(w.delivered) < mostWaiting {
-		w.delivered[k] = strings.Join(to, " ")
-	}
+	w.remember(k, strings.Join(ids, " "))
 }
+
+// remember keeps a mail until it is written, or counts it as lost. The mutex is held.
+func (w *BayesWatch) remember(k watched, to string) {
+	if _, ok := w.delivered[k]; ok || len(w.delivered) < mostWaiting {
+		w.delivered[k] = to
+		return
+	}
+	w.lost.Add(1)
+}
+
+// Lost counts the mails that found no room to be remembered by Passed.
+func (w *BayesWatch) Lost() int64 { return w.lost.Load() }
 
 // passedLife is how long a day's mails are remembered.
 func (w *BayesWatch) passedLife() time.Duration {

@@ -9,6 +9,8 @@ import (
 	"sekimori/internal/mail"
 )
 
+func ended(int) bool { return true }
+
 // TestReports teaches spam by every way there is, of mails that were delivered because the check found them good.
 func TestReports(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
@@ -22,11 +24,15 @@ func TestReports(t *testing.T) {
 		of := func(i int) string { return fmt.Sprintf("%016x%016x", i, i) }
 		for i := range 100 {
 			rcpt := address(fmt.Sprintf("p%d@example.jp", i%50))
-			server.Judged([]mail.Verdict{{Rcpt: rcpt, Counted: good}})
-			server.Passed([]mail.Verdict{{Rcpt: rcpt, Counted: good}}, func() string { return of(i) })
+			server.Passed(server.Ended([]mail.Verdict{{Rcpt: rcpt, Counted: good}}, ended), of(i))
 		}
 		for _, v := range []mail.Verdict{{Action: mail.Hold, Counted: good}, {Counted: []mail.Counted{{Name: "BAYES_HAM"}}}, {}} {
-			server.Passed([]mail.Verdict{v}, func() string { t.Error("nobody has it as good"); return "" })
+			if to := server.Ended([]mail.Verdict{v}, ended); len(to) > 0 {
+				t.Errorf("nobody has it as good: %+v, %v", v, to)
+			}
+		}
+		if to := server.Ended([]mail.Verdict{{Counted: good}}, func(int) bool { return false }); len(to) > 0 {
+			t.Errorf("a mail that the backend refused was passed to %v", to)
 		}
 		must[DriftState](t)(server.Look(ctx))
 		numbers := func(reported, by int, why string) {
@@ -97,7 +103,7 @@ func TestReports(t *testing.T) {
 		}
 		// After days nobody knows any more that it was passed.
 		w.now = w.now.Add(3 * 24 * time.Hour)
-		server.Judged([]mail.Verdict{{Counted: good}})
+		server.Ended([]mail.Verdict{{Counted: good}}, ended)
 		must[DriftState](t)(server.Look(ctx))
 		teach(byPerson(Spam, "p8@example.jp", of(8), spamTokens(8)))
 		if n := must[DriftNumbers](t)(server.Numbers(ctx)); n.Reported != 1 || n.Passed != 1 {
@@ -109,7 +115,9 @@ func TestReports(t *testing.T) {
 			t.Errorf("long after: %+v", n)
 		}
 		limits.Enabled = false
-		server.Passed([]mail.Verdict{{Counted: good}}, func() string { t.Error("it is off"); return "" })
+		if to := server.Ended([]mail.Verdict{{Counted: good}}, ended); len(to) > 0 {
+			t.Errorf("it is off: %v", to)
+		}
 		teach(byPerson(Spam, "p9@example.jp", of(10), spamTokens(10)))
 	})
 }

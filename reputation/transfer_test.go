@@ -189,7 +189,7 @@ func TestDrift(t *testing.T) {
 		}
 		points := []mail.Counted{{Name: "BAYES_SPAM", Points: 3}}
 		for range 25 { // mails to two people, of which one has it delivered otherwise
-			a.Judged([]mail.Verdict{{Action: mail.Hold, Counted: points}, {Action: mail.Hold, Counted: points}, {Action: mail.Tag, Counted: points}, {Action: mail.Hold}})
+			a.Ended([]mail.Verdict{{Action: mail.Hold, Counted: points}, {Action: mail.Hold, Counted: points}, {Action: mail.Tag, Counted: points}, {Action: mail.Hold}}, ended)
 		}
 		note := func(n, people int) {
 			t.Helper()

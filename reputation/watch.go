@@ -63,6 +63,7 @@ type BayesWatch struct {
 	mu        sync.Mutex
 	waiting   map[watched]int64
 	delivered map[watched]string
+	lost      atomic.Int64 // of delivered, for want of room
 }
 
 type watched struct{ key, field string }
@@ -121,16 +122,22 @@ func (w *BayesWatch) Outcome(o mail.Outcome) {
 	}
 }
 
-// Judged counts the verdicts that the check had a part in, one for each recipient: each of them may release or report the mail.
-func (w *BayesWatch) Judged(verdicts []mail.Verdict) {
+// Ended counts the verdicts of a mail that the check had a part in, one for each recipient: each of them may release or report it. done
+// says of the n-th whether the mail was held or delivered indeed, as the verdict has it. Ended returns to whom it was delivered as good
+// because of the check, for Passed.
+func (w *BayesWatch) Ended(verdicts []mail.Verdict, done func(n int) bool) (passedTo []mail.Address) {
 	for i := range verdicts {
 		switch v := &verdicts[i]; {
-		case v.Action == mail.Hold && CountedAs(v.Counted, "BAYES_SPAM"):
+		case v.Action == mail.Hold && CountedAs(v.Counted, "BAYES_SPAM") && done(i):
 			w.add(hourKey(w.now()), "held")
-		case v.Action < mail.Hold && CountedAs(v.Counted, "BAYES_HAM"):
+		case v.Action < mail.Hold && CountedAs(v.Counted, "BAYES_HAM") && done(i):
 			w.add(hourKey(w.now()), "passed")
+			if len(passedTo) < mostPassedFor && w.limits().Enabled {
+				passedTo = append(passedTo, v.Rcpt)
+			}
 		}
 	}
+	return passedTo
 }
 
 // CountedAs reports whether a symbol counted.
@@ -189,8 +196,8 @@ func (w *BayesWatch) flush(ctx context.Context) error {
 		}
 	}
 	for k, to := range delivered {
-		if failed[k]() != nil && len(w.delivered) < mostWaiting {
-			w.delivered[k] = to
+		if failed[k]() != nil {
+			w.remember(k, to)
 		}
 	}
 	return err

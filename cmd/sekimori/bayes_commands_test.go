@@ -211,8 +211,7 @@ func driftTold(t *testing.T, conf string, sekimori command, write func(name, con
 			write(fmt.Sprintf("reported/%d", i), text)
 			rcpt, _ := mail.ParseAddress(fmt.Sprintf("p%d@example.jp", i%4), false)
 			v := []mail.Verdict{{Rcpt: rcpt, Counted: []mail.Counted{{Name: "BAYES_HAM", Points: -2}}}}
-			w.Judged(v)
-			w.Passed(v, func() string { return (&learnReader{}).of([]byte(text)).Fingerprint })
+			w.Passed(w.Ended(v, func(int) bool { return true }), (&learnReader{}).of([]byte(text)).Fingerprint)
 			w.Outcome(mail.Outcome{Check: "bayes", Result: mail.Result{Facts: []mail.FactValue{{Name: "bayes.z", Value: -3.0}}}})
 		}
 	})

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"time"
 
-	"sekimori/filters/bayes"
 	"sekimori/internal/config"
 	"sekimori/internal/mail"
 	"sekimori/internal/store"
@@ -37,18 +36,20 @@ func (s *server) outcome(o mail.Outcome) {
 }
 
 // verdicts tells those who count of the verdicts of a mail.
-func (s *server) verdicts(m *mail.Message, v []mail.Verdict) {
+func (s *server) verdicts(v []mail.Verdict) {
 	s.tally.Judged(v)
-	s.bayesWatch.Judged(v)
-	if m != nil {
-		s.bayesWatch.Passed(v, func() string { return bayes.Fingerprint(m) })
-	}
 	s.retreats.Judged(v)
 }
 
-// watchBayes tells the administrator when people contradict the Bayesian check so much that it weighs half, and when that is over.
+// watchBayes tells the administrator when people contradict the Bayesian check so much that it weighs half, and when that is over. At the
+// end what was delivered is known to the watch before it writes for the last time.
 func (s *server) watchBayes(ctx context.Context) {
-	s.bayesWatch.Run(ctx, func(d reputation.DriftState) {
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.background.Go(func() {
+		defer stop()
+		s.passed.run(ctx)
+	})
+	s.bayesWatch.Run(watching, func(d reputation.DriftState) {
 		message := ""
 		if d.Halved {
 			message = d.Why + "; it weighs half since " + d.Since.Format(time.RFC3339)
@@ -71,6 +72,9 @@ func (s *server) bayesGauges() {
 	} {
 		s.metrics.Gauge(g.name, g.help, func() float64 { return float64(g.n(counts())) })
 	}
+	s.metrics.Counter("sekimori_bayes_passed_lost_total",
+		"Mails of which it is not remembered that the Bayesian check found them good: reported later, they do not count against it.",
+		func() float64 { return float64(s.passed.lost.Load() + s.bayesWatch.Lost()) })
 	s.metrics.Gauge("sekimori_bayes_halved", "1 while the Bayesian check weighs half because people contradict it.", func() float64 {
 		if s.bayesWatch.State().Halved {
 			return 1

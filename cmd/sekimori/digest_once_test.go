@@ -21,6 +21,7 @@ type dotServer struct {
 	addr string
 	// before and after are called around the 250 to the final dot of the n-th mail, which counts as taken.
 	before, after func(n int)
+	unknown       string // a recipient that is refused
 
 	mu    sync.Mutex
 	mails map[string][]*mail.Message
@@ -64,7 +65,11 @@ func (s *dotServer) serve(nc net.Conn) {
 			say("250-dot.test\r\n250 PIPELINING")
 		case "RCPT":
 			rcpt = strings.Trim(strings.TrimPrefix(line, "RCPT TO:"), "<>")
-			say("250 ok")
+			if rcpt == s.unknown {
+				say("550 5.1.1 nobody of that name")
+			} else {
+				say("250 ok")
+			}
 		case "DATA":
 			say("354 go on")
 			if !s.data(r, rcpt, say) {

@@ -48,7 +48,7 @@ type judgeOptions struct {
 	groups  func(a mail.Address) ([]string, error)
 	attrs   func(a mail.Address) (map[string][]string, error)
 	facts   func(*rules.Policy, *rules.Case, []mail.Verdict) // nil: what the rules see is not kept
-	judged  func(*mail.Message, []mail.Verdict)              // is told of every verdict; nil: nobody is
+	judged  func([]mail.Verdict)                             // is told of every verdict; nil: nobody is
 	version string                                           // of the set of rules; "": it is read from the files
 	dry     bool                                             // count rate limits in a store of its own
 }

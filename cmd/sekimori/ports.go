@@ -145,9 +145,10 @@ func (r releaser) Queue(ctx context.Context, m quarantine.Release) error {
 
 // observer turns what the front tells into metrics.
 type observer struct {
-	m    *metrics.Registry
-	past func(front.Record)
-	auto func(front.Record)
+	m      *metrics.Registry
+	past   func(front.Record)
+	auto   func(front.Record)
+	passed func(front.Record)
 
 	stories *stories
 }
@@ -159,6 +160,7 @@ func (o observer) Refused(r front.Refusal)   { o.stories.refused(r) }
 func (o observer) Concluded(r front.Record) {
 	o.past(r)
 	o.auto(r)
+	o.passed(r)
 	o.stories.concluded(r)
 	for _, v := range r.Verdicts {
 		if v.Would != "" {

@@ -54,6 +54,7 @@ type server struct {
 	fence      *fence     // what the process restricted itself to
 	past       *pastWriter
 	auto       *autoTeacher
+	passed     *passedMails
 	stories    *stories          // nil: no history is kept
 	tally      *reputation.Tally // of symbols and rules, by day
 	retreats   *reputation.Retreats
@@ -141,7 +142,7 @@ func (s *server) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.auto = s.newAutoTeacher()
+	s.auto, s.passed = s.newAutoTeacher(), newPassedMails(s.bayesWatch)
 	s.past = newPastWriter(reputation.NewHistory(s.store.Client(), time.Now), s.log)
 	s.present.Store(gen)
 	gen.warn.takeOver(nil)
@@ -159,7 +160,7 @@ func (s *server) open(ctx context.Context) error {
 			Listen: s.inherited.listener("smtp", s.cfg), Config: cfg, Recipients: gen.rcpts.Directory, Share: s.shareHarvest(), Gate: front.AdaptGate(gen.judge.gate.Accept), Closed: gen.close,
 			Relay: relayPort{s.relay}, Keeper: keeperPort{s.keeper}, Drop: s.dropFor(),
 			Spool: spoolPort{s.spool}, Ends: endsPort{s.ledger, s.log}, Bounceless: bounce.Refusal, Parse: mime.Parse, NewID: func() string { return xid.New().String() },
-			Log: s.log, Observer: observer{s.metrics, s.past.concluded, s.auto.concluded, s.stories},
+			Log: s.log, Observer: observer{s.metrics, s.past.concluded, s.auto.concluded, s.passed.concluded, s.stories},
 		})
 		if err != nil {
 			return err

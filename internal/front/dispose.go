@@ -20,7 +20,7 @@ const (
 
 // What becomes of a recipient, for the record.
 const (
-	endHeld     = "held"
+	EndHeld     = "held" // by a verdict, or because a backend refused it after all
 	endRejected = "rejected"
 	endDeferred = "deferred"
 
@@ -182,7 +182,7 @@ func (d *disposal) hold(ctx context.Context, b *batch) error {
 	err := d.s.opts.Keeper.Hold(ctx, h)
 	if err == nil {
 		d.kept += len(b.at)
-		d.mark(b.at, endHeld)
+		d.mark(b.at, EndHeld)
 	}
 	return err
 }

@@ -24,7 +24,7 @@ type Gate struct {
 	groups   func(mail.Address) ([]string, error)
 	attrs    func(mail.Address) (map[string][]string, error)
 	now      func() time.Time
-	judged   func(*mail.Message, []mail.Verdict)
+	judged   func([]mail.Verdict)
 }
 
 // Options are what a Gate is made of.
@@ -42,7 +42,7 @@ type Options struct {
 	Keep func(*rules.Policy, *rules.Case, []mail.Verdict)
 	// Judged is told of the verdicts of every mail, and of a recipient that is deferred or refused before it, when there is no message.
 	// It does not block and keeps nothing. nil: nobody is told.
-	Judged func(*mail.Message, []mail.Verdict)
+	Judged func([]mail.Verdict)
 }
 
 // New returns a Gate.
@@ -177,7 +177,7 @@ func (j *Judging) Rcpt(ctx context.Context, rcpt mail.Address, mailboxes []mail.
 	v := g.judge(&tx, []mail.Address{rcpt})[0]
 	v = g.degrade(v, &tx)
 	if g.judged != nil && v.Action >= mail.Defer {
-		g.judged(nil, []mail.Verdict{v})
+		g.judged([]mail.Verdict{v})
 	}
 	return v
 }
@@ -226,7 +226,7 @@ func (j *Judging) Conclude(ctx context.Context, msg *mail.Message) []mail.Verdic
 		verdicts[i] = g.degrade(verdicts[i], &j.tx)
 	}
 	if g.judged != nil {
-		g.judged(msg, verdicts)
+		g.judged(verdicts)
 	}
 	return verdicts
 }
