@@ -47,7 +47,7 @@ func bayesWords(list []reputation.Word, most int) string {
 		}
 	}
 	words = append(words, other...)
-	return strings.Join(words[:min(len(words), most)], ", ")
+	return strings.Clone(strings.Join(words[:min(len(words), most)], ", ")) // a single word would be part of all tokens
 }
 
 // readable is what of a token can be shown, and whether it is a word; "" when it speaks of the form of the mail, which has no words.

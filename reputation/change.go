@@ -204,7 +204,7 @@ func (ch *change) undo() {
 func addCounts(m *Model, byClass map[Class]map[string]int, sign int) {
 	for c, tokens := range byClass {
 		for t, n := range tokens {
-			m.put(c, t, sign*n)
+			m.put(c, strings.Clone(t), sign*n)
 		}
 	}
 }

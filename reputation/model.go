@@ -2,6 +2,7 @@ package reputation
 
 import (
 	"math"
+	"strings"
 	"sync/atomic"
 
 	"github.com/jbrukh/bayesian"
@@ -97,8 +98,13 @@ func count(frequency, never float64) float64 {
 	return math.Round(frequency/never - 1)
 }
 
-// observe adds n to the count of a token; n may be negative.
+// observe adds n to the count of a token; n may be negative. The tokens of a mail share memory, so that the model keeps a copy.
 func (m *Model) observe(c Class, token string, n int) {
+	m.observeOwn(c, strings.Clone(token), n)
+}
+
+// observeOwn is observe for a token that shares its memory with no other.
+func (m *Model) observeOwn(c Class, token string, n int) {
 	m.counts.Observe(token, n, bayesian.Class(c))
 }
 
@@ -134,11 +140,12 @@ func (m *Model) ratesWithout(tokens []string, lessHam, lessSpam float64) rates {
 	ham, spam := freq[0], freq[1]
 	hams, spams := count(ham[1], ham[0])-lessHam, count(spam[1], spam[0])-lessSpam
 	hamNever, spamNever := 1/ham[0], 1/spam[0]
-	r := rates{make([]float64, len(tokens)), make([]float64, len(tokens)), make([]float64, len(tokens)), hams >= 1 && spams >= 1}
+	r := rates{ham[2:], spam[2:], make([]float64, len(tokens)), hams >= 1 && spams >= 1}
+	hams, spams = max(hams, 1), max(spams, 1)
 	for i := range tokens {
-		h := math.Max(0, math.Round(ham[i+2]*hamNever-1)-lessHam)
-		s := math.Max(0, math.Round(spam[i+2]*spamNever-1)-lessSpam)
-		r.ham[i], r.spam[i], r.n[i] = h/math.Max(hams, 1), s/math.Max(spams, 1), s+h
+		h := max(0, math.Round(r.ham[i]*hamNever-1)-lessHam)
+		s := max(0, math.Round(r.spam[i]*spamNever-1)-lessSpam)
+		r.ham[i], r.spam[i], r.n[i] = h/hams, s/spams, s+h
 	}
 	return r
 }

@@ -136,7 +136,7 @@ func (l *Learner) readNarrow(ctx context.Context, s Scope) (*Model, error) {
 	return m, nil
 }
 
-// put adds a field of a hash.
+// put adds a field of a hash; token shares its memory with no other.
 func (m *Model) put(c Class, token string, n int) {
 	switch token {
 	case tokenShown:
@@ -144,7 +144,7 @@ func (m *Model) put(c Class, token string, n int) {
 	case tokenAuto:
 		m.addAuto(c, n)
 	default:
-		m.observe(c, token, n)
+		m.observeOwn(c, token, n)
 	}
 }
 

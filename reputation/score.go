@@ -2,7 +2,6 @@ package reputation
 
 import (
 	"math"
-	"slices"
 	"strings"
 )
 
@@ -82,7 +81,8 @@ func score(tokens []string, r rates) Score {
 		return Score{Probability: 0.5}
 	}
 	var sum, count [kinds]float64
-	kept := make([]Word, 0, 64)
+	var spam, ham strongest
+	kept := 0
 	for i, t := range tokens {
 		n, h, s := r.n[i], r.ham[i], r.spam[i]
 		if n <= 0 || h+s <= 0 {
@@ -96,16 +96,21 @@ func score(tokens []string, r rates) Score {
 		k := kindOf(t)
 		sum[k] += w
 		count[k]++
-		kept = append(kept, Word{t, w})
+		kept++
+		if w > 0 {
+			spam.add(Word{t, w})
+		} else {
+			ham.add(Word{t, w})
+		}
 	}
-	if len(kept) == 0 {
+	if kept == 0 {
 		return Score{Probability: 0.5}
 	}
 	z := combine(sum, count)
-	return Score{
-		Z: z, Probability: 1 / (1 + math.Exp(-steepness*z)), Kept: len(kept),
-		Words: strongest(kept, z), Against: strongest(kept, -z),
+	if z < 0 {
+		spam, ham = ham, spam
 	}
+	return Score{Z: z, Probability: 1 / (1 + math.Exp(-steepness*z)), Kept: kept, Words: spam.list, Against: ham.list}
 }
 
 func combine(sum, count [kinds]float64) float64 {
@@ -125,24 +130,22 @@ func combine(sum, count [kinds]float64) float64 {
 	return gain * total / math.Sqrt(norm)
 }
 
-// strongest returns the words on the side of z that counted most, in a fixed order.
-func strongest(kept []Word, z float64) []Word {
-	sign := 1.0
-	if z < 0 {
-		sign = -1
+// strongest are the words of one side that count most, the strongest first and of equal ones the earliest.
+type strongest struct{ list []Word }
+
+func (s *strongest) add(w Word) {
+	weight, n := math.Abs(w.Weight), len(s.list)
+	switch {
+	case n == maxScoreWords && weight <= math.Abs(s.list[n-1].Weight):
+		return
+	case n == maxScoreWords:
+		n--
+	case s.list == nil:
+		s.list = make([]Word, 0, maxScoreWords)
 	}
-	best := make([]Word, 0, maxScoreWords+1)
-	for _, w := range kept {
-		if w.Weight*sign <= 0 || len(best) == maxScoreWords && w.Weight*sign <= best[maxScoreWords-1].Weight*sign {
-			continue
-		}
-		i, _ := slices.BinarySearchFunc(best, w, func(a, b Word) int {
-			if a.Weight*sign >= b.Weight*sign {
-				return -1
-			}
-			return 1
-		})
-		best = slices.Insert(best, i, w)[:min(len(best)+1, maxScoreWords)]
+	s.list = s.list[:n+1]
+	for ; n > 0 && math.Abs(s.list[n-1].Weight) < weight; n-- {
+		s.list[n] = s.list[n-1]
 	}
-	return best
+	s.list[n] = w
 }

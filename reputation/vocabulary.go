@@ -65,10 +65,10 @@ func (m *Model) capped(most int) *Model {
 			break
 		}
 		if w.ham > 0 {
-			out.observe(Ham, w.token, w.ham)
+			out.observeOwn(Ham, w.token, w.ham)
 		}
 		if w.spam > 0 {
-			out.observe(Spam, w.token, w.spam)
+			out.observeOwn(Spam, w.token, w.spam)
 		}
 	}
 	return out
