@@ -52,17 +52,19 @@ func (c *collector) fold(s string) string {
 	last := rune(' ')             // the last that is drawn
 	base, marks := len(b), 0      // where the marks on it begin, and how many there are
 	hidden, from := "", rune(' ') // what is not drawn since the last, and behind which letter it began
+	normal := true                // all that was copied stays as it is with NFKC
 	for i := 0; i < len(s); {
-		r, n := rune(s[i]), 1
-		if r >= utf8.RuneSelf {
-			r, n = utf8.DecodeRuneInString(s[i:])
+		if hidden == "" {
+			if n := simple(s[i:]); n > 0 {
+				b = append(b, s[i:i+n]...)
+				i += n
+				last, _ = utf8.DecodeLastRune(b)
+				marks, base = 0, len(b)
+				continue
+			}
 		}
+		r, n := utf8.DecodeRuneInString(s[i:])
 		i += n
-		if r < utf8.RuneSelf && hidden == "" && r != '\\' {
-			b = append(b, byte(r))
-			last, marks, base = r, 0, len(b)
-			continue
-		}
 		if kind := invisible(r); kind != "" {
 			c.unseen(kind, r, last)
 			if hidden == "" {
@@ -86,6 +88,7 @@ func (c *collector) fold(s string) string {
 				continue
 			}
 			b = utf8.AppendRune(b, r)
+			normal = false
 			continue
 		}
 		if hidden != "" {
@@ -96,15 +99,54 @@ func (c *collector) fold(s string) string {
 			c.add("look:", "styled")
 		}
 		last, marks = r, 0
-		b = utf8.AppendRune(b, plain(r, s[i:]))
+		r = plain(r, s[i:])
+		normal = normal && settled(r)
+		b = utf8.AppendRune(b, r)
 		base = len(b)
 	}
 	c.folded = b
-	if norm.NFKC.IsNormal(b) {
+	if normal || norm.NFKC.IsNormal(b) {
+		if string(b) == s {
+			return s
+		}
 		return string(b)
 	}
 	c.normal = norm.NFKC.Append(c.normal[:0], b...)
 	return string(c.normal)
+}
+
+// simple is how many octets s begins with that fold leaves as they are: ASCII without the backslash, kana and kanji.
+func simple(s string) int {
+	for i := 0; ; {
+		switch {
+		case i < len(s) && s[i] < utf8.RuneSelf && s[i] != '\\':
+			i++
+		case i+2 < len(s) && s[i] >= 0xE3 && s[i] <= 0xE9 && s[i+1]&0xC0 == 0x80 && s[i+2]&0xC0 == 0x80 &&
+			japanese(rune(s[i]&0xF)<<12|rune(s[i+1]&0x3F)<<6|rune(s[i+2]&0x3F)):
+			i += 3
+		default:
+			return i
+		}
+	}
+}
+
+// japanese are kana, kanji and the punctuation between them.
+func japanese(r rune) bool {
+	return r >= 0x3001 && r <= 0x3011 || r >= 0x3041 && r <= 0x3096 || r >= 0x30A1 && r <= 0x30FE || r >= 0x3400 && r <= 0x9FFF
+}
+
+// settled are characters of which each by itself, and every text of them, is in the form NFKC already: others are asked for, which takes
+// longer.
+func settled(r rune) bool {
+	switch {
+	case r < utf8.RuneSelf, r >= 0xC0 && r <= 0x131, r >= 0x410 && r <= 0x45F, japanese(r), r >= 0xAC00 && r <= 0xD7A3:
+		return true
+	}
+	switch r {
+	case '©', '«', '®', '°', '»', '¥', '–', '—', '‘', '“', '”', '•', '€':
+		return true
+	}
+	return false
 }
 
 // plain gives one sign for hyphens, apostrophes and the yen, which stands in the place of the backslash in Japanese charsets.

@@ -129,13 +129,29 @@ func (c *collector) path(path string) {
 		c.add("u:", "long")
 	}
 	for n := 0; path != "" && n < 12; n++ {
-		path = strings.TrimLeft(path, "/?&=#.+;%~:,_-")
-		w := cutAny(path, "/?&=#.+;%~:,_-")
-		path = path[len(w):]
+		start := 0
+		for start < len(path) && pathSign(path[start]) {
+			start++
+		}
+		end := start
+		for end < len(path) && !pathSign(path[end]) {
+			end++
+		}
+		w := path[start:end]
+		path = path[end:]
 		if len(w) >= 2 && len(w) <= maxWord {
 			c.addLower("up:", w)
 		}
 	}
+}
+
+// pathSign are the signs between the words of a path.
+func pathSign(b byte) bool {
+	switch b {
+	case '/', '?', '&', '=', '#', '.', '+', ';', '%', '~', ':', ',', '_', '-':
+		return true
+	}
+	return false
 }
 
 // anchor adds a token when the text of an anchor names another host than its target.

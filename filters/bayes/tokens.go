@@ -37,10 +37,10 @@ type Tokenizer struct {
 	Hostname string
 }
 
-// Tokens returns the distinct tokens of m, at most MaxTokens, in a fixed order.
+// Tokens returns the distinct tokens of m, at most MaxTokens, in a fixed order. Many share one allocation: whoever keeps a few of them
+// clones them.
 func (t Tokenizer) Tokens(m *mail.Message) []string {
-	room := expected(m)
-	c := &collector{seen: make(map[string]struct{}, room), list: make([]string, 0, room)}
+	c := &collector{tokenSet: newTokenSet(expected(m))}
 	if len(m.From) > 0 {
 		c.from = registrable(strings.ToLower(m.From[0].Addr.Domain))
 	}
@@ -105,8 +105,7 @@ func receivedBy(value, hostname string) bool {
 // collector gathers distinct tokens. buf is reused to build one, so that a token that is there already costs no
 // allocation.
 type collector struct {
-	seen           map[string]struct{}
-	list           []string
+	tokenSet
 	most           int // how long list may become; see share
 	buf            []byte
 	folded, normal []byte   // see fold
@@ -122,29 +121,35 @@ func (c *collector) add(prefix, s string) {
 	c.commit()
 }
 
-// commit adds the token in buf.
+// commit adds the token in buf, if it is valid UTF-8.
 func (c *collector) commit() {
-	if len(c.buf) > MaxToken {
-		n := MaxToken
-		for n > 0 && !utf8.RuneStart(c.buf[n]) {
-			n--
-		}
-		c.buf = c.buf[:n]
+	if len(c.list) < c.most && utf8.Valid(c.token()) {
+		c.commitText()
 	}
-	if len(c.buf) == 0 || len(c.list) >= c.most || !utf8.Valid(c.buf) {
+}
+
+// commitText is commit for what is made of a text that was folded, and so is valid.
+func (c *collector) commitText() {
+	token := c.token()
+	if len(token) == 0 || len(c.list) >= c.most {
 		return
 	}
-	if _, ok := c.seen[string(c.buf)]; ok {
+	hash := c.hash(token)
+	slot, ok := c.find(token, hash)
+	if ok || c.beside > 0 && c.has(token[min(c.beside, len(token)):]) {
 		return
 	}
-	if c.beside > 0 {
-		if _, ok := c.seen[string(c.buf[min(c.beside, len(c.buf)):])]; ok {
-			return
+	c.insert(token, hash, slot)
+}
+
+// token is buf without what is too long.
+func (c *collector) token() []byte {
+	n := len(c.buf)
+	if n > MaxToken {
+		for n = MaxToken; n > 0 && !utf8.RuneStart(c.buf[n]); n-- {
 		}
 	}
-	s := string(c.buf)
-	c.seen[s] = struct{}{}
-	c.list = append(c.list, s)
+	return c.buf[:n]
 }
 
 // addLower is add with the ASCII letters of s in lower case.

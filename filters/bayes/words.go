@@ -104,14 +104,15 @@ func (c *collector) addWord(prefix, w string, upper bool) {
 	c.buf = append(c.buf[:0], prefix...)
 	if !upper {
 		c.buf = append(c.buf, w...)
-		c.commit()
+		c.commitText()
 		return
 	}
 	for _, r := range w {
 		c.buf = utf8.AppendRune(c.buf, unicode.ToLower(r))
 	}
-	c.commit()
-	c.add(prefix, w)
+	c.commitText()
+	c.buf = append(append(c.buf[:0], prefix...), w...)
+	c.commitText()
 }
 
 // pairs adds the pairs of the CJK run at s[i], or the one character of a run of one. Where a line is broken, or a blank stands between
@@ -133,14 +134,14 @@ func (c *collector) pairs(prefix, s string, i int) int {
 			i += skip
 		}
 		c.buf = utf8.AppendRune(utf8.AppendRune(append(c.buf[:0], prefix...), prev), r)
-		c.commit()
+		c.commitText()
 		prev = r
 		i += n
 		count++
 	}
 	if count == 1 {
 		c.buf = utf8.AppendRune(append(c.buf[:0], prefix...), first)
-		c.commit()
+		c.commitText()
 	}
 	return i
 }
