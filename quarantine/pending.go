@@ -195,7 +195,14 @@ func (q *Store) fileRequest(ctx context.Context, r spool.Request) error {
 	}
 	rec, err := q.record(ctx, id)
 	if err == nil {
-		_, err = q.change(ctx, rec, rcpts, Decision{Delete: r.Verb == verbDelete, By: by})
+		if q.o.Decide != nil {
+			err = q.o.Decide(ctx, id, rcpts, r.Verb == verbDelete, by)
+		} else {
+			_, err = q.change(ctx, rec, rcpts, Decision{Delete: r.Verb == verbDelete, By: by})
+		}
+		if err != nil && !errors.Is(err, ErrState) && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrInvalid) {
+			return fmt.Errorf("%w: %w", errLater, err) // of the store, and not about the mail
+		}
 		return err
 	}
 	p, perr := q.pending(id)

@@ -124,10 +124,13 @@ type Options struct {
 	// Announcer is asked before a mail expires; nil: nobody is told of held mail, and it expires in time.
 	Announcer Announcer
 	OnEnd     func(End) // optional; called at least once per end
-	Recorder  Recorder  // optional
-	Warn      func(key, message string)
-	Log       *slog.Logger
-	Now       func() time.Time
+	// Decide carries out a decision that waited for the store, with all that belongs to an act of its kind: audit, learning. It is called
+	// again until it returns nil, or an error that is ErrState, ErrNotFound or ErrInvalid. nil: only the states are changed.
+	Decide   func(ctx context.Context, id string, rcpts []mail.Address, deleted bool, by string) error
+	Recorder Recorder // optional
+	Warn     func(key, message string)
+	Log      *slog.Logger
+	Now      func() time.Time
 }
 
 const (

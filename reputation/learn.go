@@ -40,12 +40,13 @@ type Learner struct {
 	model  atomic.Pointer[Model]
 	narrow narrow
 	watch  *BayesWatch
-	mu     sync.Mutex // held while learning or loading
+	doubts chan struct{} // that the models in memory are what the store has
+	mu     sync.Mutex    // held while learning or loading
 }
 
 // NewLearner returns a Learner with an empty model that is not loaded. Load or Run fills it.
 func NewLearner(client store.Client, now func() time.Time, log *slog.Logger) *Learner {
-	l := &Learner{client: client, now: now, log: log, node: xid.New().String(), script: store.NewScript(learnLua)}
+	l := &Learner{client: client, now: now, log: log, node: xid.New().String(), script: store.NewScript(learnLua), doubts: make(chan struct{}, 1)}
 	l.limits = func() Limits { return DefaultLimits }
 	l.model.Store(unloaded())
 	return l
@@ -215,6 +216,23 @@ func (l *Learner) transact(ctx context.Context, f func() error) error {
 	return err
 }
 
+// write does a change in the store. When that fails the models are what they were before. When nobody can tell whether it was done, since
+// a store that hangs may still do it once it goes on, Run loads the model anew. The mutex is held.
+func (l *Learner) write(ctx context.Context, ch *change) error {
+	err := ch.write(ctx, l.client, l.script)
+	if err == nil {
+		return nil
+	}
+	ch.undo()
+	if !errors.Is(err, errChanged) && !store.IsAnswer(err) {
+		select {
+		case l.doubts <- struct{}{}:
+		default:
+		}
+	}
+	return err
+}
+
 // lost reports whether err says that the connection ended.
 func lost(err error) bool {
 	for _, e := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE} {
@@ -244,8 +262,7 @@ func (l *Learner) learnBatch(ctx context.Context, batch []Sample) (p Progress, b
 			}
 			b.records[recordKey(batch[i].Fingerprint)].report(&batch[i], passed[batch[i].Fingerprint])
 		}
-		if err := b.write(ctx, l.client, l.script); err != nil {
-			b.undo()
+		if err := l.write(ctx, b.change); err != nil {
 			return err
 		}
 		b.writeDay(ctx, l.client)

@@ -93,14 +93,14 @@ const (
 )
 
 // Run keeps the model up to date until ctx ends: it loads it, follows the deltas that other processes publish, and loads
-// it anew every hour, since a delta is only a hint that may get lost. Hashes that are too old to count are deleted.
+// it anew every hour, since a delta is only a hint that may get lost, and after a change of which nobody knows whether it was done. Hashes that are too old to count are deleted.
 func (l *Learner) Run(ctx context.Context) {
 	sub := l.client.Subscribe(ctx, channel)
 	defer sub.Close()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	messages := sub.Channel()
-	failed := false
+	failed, doubted := false, false
 	for {
 		select {
 		case <-ctx.Done():
@@ -111,8 +111,15 @@ func (l *Learner) Run(ctx context.Context) {
 			} else if l.follow(m.Payload) {
 				timer.Reset(reloadSoon)
 			}
+		case <-l.doubts:
+			doubted = true
+			timer.Reset(reloadSoon)
 		case <-timer.C:
 			err := l.reload(ctx)
+			if err == nil && doubted {
+				l.publishReload(ctx) // nobody was told of what may have been done
+				doubted = false
+			}
 			if err != nil && !failed && ctx.Err() == nil {
 				l.log.Warn("the Bayes model could not be loaded", "error", err)
 			}
@@ -123,6 +130,11 @@ func (l *Learner) Run(ctx context.Context) {
 			}
 		}
 	}
+}
+
+func (l *Learner) publishReload(ctx context.Context) {
+	message, _ := json.Marshal(delta{Node: l.node, Reload: true})
+	l.client.Publish(ctx, channel, message)
 }
 
 func (l *Learner) reload(ctx context.Context) error {

@@ -143,8 +143,7 @@ func (l *Learner) alter(ctx context.Context, tokens []string, fingerprint string
 		}
 		r.Entries = next
 		ch.records[recordKey(fingerprint)] = &r
-		if err := ch.write(ctx, l.client, l.script); err != nil {
-			ch.undo()
+		if err := l.write(ctx, ch); err != nil {
 			return err
 		}
 		l.noteReports(ctx, ch)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -90,6 +91,27 @@ func (s *server) openActs() {
 	s.acts, s.actsLog = newActs(actsParts{
 		cfg: s.cfg, store: s.store, keeper: s.keeper, learner: s.learner, watch: s.bayesWatch, allows: s.judge().allows, log: s.log,
 	})
+}
+
+// decideLater carries out what the command asked for while the store did not answer, as it would have done it itself.
+func (s *server) decideLater(ctx context.Context, id string, rcpts []mail.Address, deleted bool, by string) error {
+	a := acts.Actor{Name: by, Role: acts.Admin, Via: "command"}
+	var r acts.Receipt
+	var err error
+	if deleted {
+		r, err = s.acts.Delete(ctx, a, id, rcpts)
+	} else {
+		r, err = s.acts.Release(ctx, a, id, rcpts, acts.How{Now: true})
+	}
+	for _, about := range []error{acts.ErrForbidden, acts.ErrNotFound, acts.ErrState, acts.ErrInvalid} {
+		if errors.Is(err, about) {
+			return fmt.Errorf("%w: %w", quarantine.ErrState, err)
+		}
+	}
+	if len(r.NotDone) > 0 {
+		s.log.Warn("a decision that waited for the store is carried out, but not all that belongs to it", "id", id, "not_done", r.NotDone)
+	}
+	return err
 }
 
 // watchAsks mails the administrators what people ask them to look at, all of it in one mail.

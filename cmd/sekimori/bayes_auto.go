@@ -35,6 +35,7 @@ type autoTeacher struct {
 	todo    chan autoLesson
 	waiting atomic.Int64 // octets
 	full    atomic.Pointer[autoDay]
+	failing int // lessons in a row that the store did not take; of run
 }
 
 type autoLesson struct {
@@ -161,8 +162,8 @@ func (a *autoTeacher) teach(ctx context.Context, l autoLesson) {
 	class, result := string(l.label.Class), autoResult(t)
 	if err != nil {
 		result = "failed"
-		a.log.Debug("a mail of which other checks are sure is not learned", "id", l.id, "err", err)
 	}
+	a.tellFailing(l.id, err)
 	a.count(class, result)
 	if t.Refused() == reputation.DailyLimit {
 		a.full.Store(&autoDay{l.label.Class, today()})
@@ -172,6 +173,21 @@ func (a *autoTeacher) teach(ctx context.Context, l autoLesson) {
 	}
 	a.log.Info("a mail is learned because other checks are sure", "id", l.id, "class", class, "sender", l.label.Sender, "result", result)
 	a.stories.taught(l.id, class)
+}
+
+// tellFailing says when the store begins to fail and when that is over, and not of each mail between.
+func (a *autoTeacher) tellFailing(id string, err error) {
+	switch {
+	case err != nil && a.failing == 0:
+		a.log.Warn("what other checks are sure of cannot be learned; until it can, such mails are left out", "id", id, "err", err)
+	case err != nil:
+		a.log.Debug("a mail of which other checks are sure is not learned", "id", id, "err", err)
+	case a.failing > 0:
+		a.log.Info("what other checks are sure of is learned again", "left_out", a.failing)
+	}
+	if a.failing++; err == nil {
+		a.failing = 0
+	}
 }
 
 // autoResult says in a word what became of a lesson.

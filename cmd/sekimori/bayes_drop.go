@@ -13,6 +13,7 @@ import (
 	"sekimori/internal/config"
 	"sekimori/internal/front"
 	"sekimori/internal/mail"
+	"sekimori/internal/store"
 	"sekimori/reputation"
 )
 
@@ -22,6 +23,7 @@ type dropPort struct {
 	audit   auditlog.Appender
 	log     *slog.Logger
 	find    func(context.Context, mail.Address) mail.Address // whose address it is
+	count   func(class, result string)
 }
 
 // handed counts what became of the mails that were attached to one.
@@ -32,7 +34,17 @@ type handed struct {
 
 // Learn implements front.Drop. A mail that cannot be learned to its end is refused for now; what was learned by then is known when it
 // comes again.
-func (p dropPort) Learn(ctx context.Context, h front.Handed) (string, mail.Reply) {
+func (p dropPort) Learn(ctx context.Context, h front.Handed) (said string, refusal mail.Reply) {
+	defer func() {
+		switch {
+		case refusal.IsZero():
+			p.count(h.Class, "learned")
+		case refusal.IsPermanent():
+			p.count(h.Class, "refused")
+		default:
+			p.count(h.Class, "deferred")
+		}
+	}()
 	d := &h.Config.Bayes.Drop
 	n := handed{Found: attached.Find(h.Message, attached.Options{
 		Mails: d.MaxMails, Size: int(d.MaxSize),
@@ -48,12 +60,12 @@ func (p dropPort) Learn(ctx context.Context, h front.Handed) (string, mail.Reply
 	for _, raw := range n.Mails {
 		t, err := p.learner.Teach(ctx, reader.of(raw))
 		if err != nil {
-			p.log.Warn("a mail to a learning address cannot be learned now", "id", h.ID, "from", h.From.String(), "err", err)
-			return "", mail.Transient(451, 3, 0, "the mail cannot be learned now, try again later")
+			p.log.Warn("a mail to a learning address cannot be learned now", "id", h.ID, "from", h.From.String(), "class", h.Class, "err", err)
+			return "", dropLater(err)
 		}
 		n.add(t.Progress)
 	}
-	said := n.said(reputation.Class(h.Class))
+	said = n.said(reputation.Class(h.Class))
 	role := "person"
 	if sample.Source == reputation.Admin {
 		role = "admin"
@@ -66,11 +78,28 @@ func (p dropPort) Learn(ctx context.Context, h front.Handed) (string, mail.Reply
 	}
 	if err := p.audit.Append(ctx, entry); err != nil {
 		p.log.Warn("what was handed in to be learned cannot be written into the audit log", "id", h.ID, "err", err)
-		return "", mail.Transient(451, 3, 0, "the mail cannot be learned now, try again later")
+		return "", dropLater(err)
 	}
 	p.log.Info("mails handed in are learned", "id", h.ID, "from", h.From.String(), "class", h.Class, "learned", n.learned, "moved", n.moved,
 		"known", n.known, "waiting", n.waiting, "unread", len(n.Unread), "own", n.Own)
 	return said, mail.Reply{}
+}
+
+// dropLater is the reply when something that stores failed. What the sender's mail server has to do it does by itself.
+func dropLater(err error) mail.Reply {
+	if store.IsFull(err) {
+		return mail.Transient(452, 3, 1, "there is no room to learn the mail now; it is tried again by itself, and if it stays so tell your administrator")
+	}
+	return mail.Transient(451, 3, 0, "the mail cannot be learned now; it is tried again by itself, and if it stays so tell your administrator")
+}
+
+// tellFull warns while the store has no room for more.
+func (s *server) tellFull() {
+	message := ""
+	if s.store.Full() {
+		message = "no room for more: nothing is learned or counted (maxmemory of Redis, or the size of the embedded store)"
+	}
+	s.warn.set("redis.full", message)
 }
 
 // sample is what all mails of one have in common: for whom they teach. Where the sender's name may be anybody's, it still counts towards
@@ -162,7 +191,7 @@ func (n *handed) refusal(d *config.BayesDrop) string {
 
 // dropFor makes the port. It comes after the acts.
 func (s *server) dropFor() front.Drop {
-	return dropPort{learner: s.learner, audit: s.actsLog, log: s.log, find: func(ctx context.Context, a mail.Address) mail.Address {
+	return dropPort{learner: s.learner, audit: s.actsLog, log: s.log, count: s.metrics.HandedIn, find: func(ctx context.Context, a mail.Address) mail.Address {
 		if r := s.rcpts().Find(ctx, a); r.IsAlias() && len(r.Mailboxes) == 1 {
 			return r.Mailboxes[0]
 		}

@@ -61,7 +61,7 @@ backends = ["smtp://mail.example.test:25"]
 	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	w := &dropWorld{t: t, cfg: cfg, store: st}
-	w.dropPort = dropPort{learner: reputation.NewLearner(st.Client(), time.Now, log), audit: w, log: log, find: func(_ context.Context, a sm.Address) sm.Address {
+	w.dropPort = dropPort{learner: reputation.NewLearner(st.Client(), time.Now, log), audit: w, log: log, count: func(string, string) {}, find: func(_ context.Context, a sm.Address) sm.Address {
 		if a.Local == "alias" {
 			a.Local = "taro"
 		}

@@ -260,6 +260,9 @@ func heldError(id string, err error) error {
 	if errors.Is(err, quarantine.ErrNotFound) {
 		return fmt.Errorf("there is no held mail %s; `sekimori quarantine list --all` shows what there is", id)
 	}
+	if store.IsFull(err) {
+		return fmt.Errorf("%s: the store has no room for more; raise maxmemory of Redis, or delete held mail: %w", id, err)
+	}
 	return fmt.Errorf("%s: %w", id, err)
 }
 

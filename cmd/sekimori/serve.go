@@ -191,7 +191,7 @@ func (s *server) openDelivery() error {
 	s.keeper, err = quarantine.New(keeping(quarantine.Options{
 		Store: s.store, Spool: s.spool, Deliverer: releaser{s.relay}, Node: cfg.Hostname,
 		Route: s.relay.Route, Warn: s.warn.set, Log: s.log,
-		Recorder: recorder{s.ledger, s.stories, s.countRelease}, Mark: s.releaseMark, Announcer: s.openPeople(),
+		Recorder: recorder{s.ledger, s.stories, s.countRelease}, Mark: s.releaseMark, Announcer: s.openPeople(), Decide: s.decideLater,
 	}, cfg))
 	if err == nil {
 		s.openActs()
@@ -336,6 +336,7 @@ func (s *server) watchStore(ctx context.Context) {
 		} else {
 			s.warn.set(cause, message)
 		}
+		s.tellFull()
 		_ = s.room() // for its warning
 		s.tellEnding(time.Now())
 	}

@@ -39,7 +39,7 @@ func (w *wire) dropRcpt(q *question, class string) {
 	case tx.from.IsNull() || !w.set.rcpts.Ours(tx.from):
 		q.reply, q.why = mail.Permanent(550, 7, 1, "this address takes mail of people of our own domains only"), "drop"
 	case len(tx.rcpts) > 0 && tx.drop == "":
-		q.reply, q.why = mail.Transient(452, 5, 3, "too many recipients: mail to this address goes by itself"), "drop"
+		q.reply, q.why = besideDrop, "drop"
 	case tx.drop != "" && tx.drop != class:
 		q.reply, q.why = mail.Permanent(550, 5, 1, "a mail is handed in as spam or as ham, not as both"), "drop"
 	default:
@@ -99,5 +99,5 @@ func (tx *transaction) accepted() string {
 	return "accepted: " + ascii(tx.said)
 }
 
-// besideDrop is the refusal of a recipient beside a learning address.
+// besideDrop is the refusal of a learning address beside other recipients, and of another one beside it.
 var besideDrop = mail.Transient(452, 5, 3, "too many recipients: mail to a learning address goes by itself")

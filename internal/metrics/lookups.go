@@ -10,6 +10,12 @@ var autoResults = [...]string{
 // AutoLearned counts a mail of which the other checks were sure, by what became of that.
 func (r *Registry) AutoLearned(class, result string) { r.auto.WithLabelValues(class, result).Inc() }
 
+// handedResults are what may become of a mail to a learning address.
+var handedResults = [...]string{"learned", "refused", "deferred"}
+
+// HandedIn counts a mail to a learning address, by its class and what became of it.
+func (r *Registry) HandedIn(class, result string) { r.handed.WithLabelValues(class, result).Inc() }
+
 // Lookup counts a question about a recipient by who answered it and how.
 func (r *Registry) Lookup(source, result string) { r.lookups.WithLabelValues(source, result).Inc() }
 

@@ -25,6 +25,7 @@ type Registry struct {
 	refusals *prometheus.CounterVec
 	lookups  *prometheus.CounterVec
 	auto     *prometheus.CounterVec
+	handed   *prometheus.CounterVec
 	phase    *prometheus.HistogramVec
 	warnings *prometheus.GaugeVec
 	checks   sync.Map // check -> *perCheck: label look-ups are too dear for the path of every mail
@@ -48,11 +49,12 @@ func New(version string) *Registry {
 	r.refusals = counters("sekimori_refusals_total", "Refusals by what was refused and why.", "where", "why")
 	r.lookups = counters("sekimori_recipient_lookups_total", "Recipients that were asked for, by who answered and how.", "source", "result")
 	r.auto = counters("sekimori_bayes_auto_total", "Mails of which the other checks were sure, by class and by what the Bayesian check learned of them.", "class", "result")
+	r.handed = counters("sekimori_bayes_handed_in_total", "Mails to learning addresses that were not turned away at RCPT, by class and by what became of them.", "class", "result")
 	r.phase = histogram("sekimori_mail_seconds", "Where the time of a mail went.", "phase")
 	r.warnings = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sekimori_warning", Help: "1 while a warning to the administrator stands."}, []string{"cause"})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sekimori_info", Help: "1, with the version."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
-	r.reg.MustRegister(r.mails, r.would, r.findings, r.outcomes, r.seconds, r.open, r.refusals, r.lookups, r.auto, r.phase, r.warnings, info,
+	r.reg.MustRegister(r.mails, r.would, r.findings, r.outcomes, r.seconds, r.open, r.refusals, r.lookups, r.auto, r.handed, r.phase, r.warnings, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for a := mail.Deliver; a <= mail.Reject; a++ {
 		r.mails.WithLabelValues(a.String())
@@ -60,6 +62,10 @@ func New(version string) *Registry {
 	for _, result := range autoResults {
 		r.auto.WithLabelValues("ham", result)
 		r.auto.WithLabelValues("spam", result)
+	}
+	for _, result := range handedResults {
+		r.handed.WithLabelValues("ham", result)
+		r.handed.WithLabelValues("spam", result)
 	}
 	return r
 }

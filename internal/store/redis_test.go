@@ -162,6 +162,30 @@ func TestDurableIsWatched(t *testing.T) {
 	})
 }
 
+// TestRedisFull: a Redis without room is told from one that does not answer.
+func TestRedisFull(t *testing.T) {
+	s := openReal(t, startRedis(t).config())
+	ctx := t.Context()
+	if err := s.Client().Set(ctx, "a", "1", 0).Err(); err != nil || s.Full() {
+		t.Fatal(err, s.Full())
+	}
+	for _, most := range []string{"1", "0"} {
+		if err := s.Client().ConfigSet(ctx, "maxmemory", most).Err(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "maxmemory "+most+" is noticed", func() error {
+			if full := s.Full(); full != (most == "1") {
+				return fmt.Errorf("full is %v", full)
+			}
+			return nil
+		})
+		err := s.Client().Set(ctx, "a", "2", 0).Err()
+		if full := most == "1"; IsFull(err) != full || (err == nil) == full || !s.Healthy() || err != nil && !IsAnswer(err) {
+			t.Errorf("maxmemory %s: %v, healthy is %v", most, err, s.Healthy())
+		}
+	}
+}
+
 func TestSaved(t *testing.T) {
 	s := openReal(t, startRedis(t).config())
 	ctx := t.Context()

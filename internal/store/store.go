@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -238,6 +239,32 @@ func (s *Store) Healthy() bool {
 		return s.embedded.gate.log.failed() == nil
 	}
 	return true
+}
+
+// Full reports without asking anybody whether the store had no room for more when it was last seen, once a second: commands that add
+// something fail with an error of which IsFull is true.
+func (s *Store) Full() bool {
+	switch {
+	case s.watch != nil:
+		s.watch.mu.Lock()
+		defer s.watch.mu.Unlock()
+		return s.watch.last != nil && s.watch.last.full
+	case s.embedded != nil && s.embedded.gate.log != nil:
+		return s.embedded.gate.log.used() > s.embedded.gate.limit
+	}
+	return false
+}
+
+// IsFull reports whether an error says that the store has no room for more.
+func IsFull(err error) bool {
+	var re redis.Error
+	return errors.As(err, &re) && strings.HasPrefix(re.Error(), "OOM ")
+}
+
+// IsAnswer reports whether an error is what the server said, and not that nobody knows what it did.
+func IsAnswer(err error) bool {
+	var re redis.Error
+	return errors.As(err, &re) || errors.Is(err, ErrDown)
 }
 
 // Expire removes what has expired by now from an embedded store; it does so by itself once a second, so that only tests

@@ -27,6 +27,7 @@ type durability struct {
 	aof      bool      // on, and its last write succeeded
 	policy   string    // maxmemory_policy
 	failover bool      // another node may take over without the last writes
+	full     bool      // no memory is left that maxmemory allows, and nothing makes room
 	saved    time.Time // when the last successful save begun, on our clock; zero: none known
 }
 
@@ -123,6 +124,7 @@ func worst(all []durability) durability {
 	d := all[0]
 	for _, n := range all[1:] {
 		d.aof = d.aof && n.aof
+		d.full = d.full || n.full
 		if n.policy != "noeviction" {
 			d.policy = n.policy
 		}
@@ -145,6 +147,9 @@ func parseDurability(text string, now time.Time) durability {
 		aof:    info["aof_enabled"] == "1" && info["aof_last_write_status"] == "ok",
 		policy: info["maxmemory_policy"],
 	}
+	used, err := strconv.ParseInt(info["used_memory"], 10, 64)
+	most, _ := strconv.ParseInt(info["maxmemory"], 10, 64)
+	d.full = err == nil && most > 0 && used >= most && (d.policy == "noeviction" || strings.HasPrefix(d.policy, "volatile-"))
 	if info["aof_last_rewrite_time_sec"] == "-1" && (info["aof_rewrite_in_progress"] == "1" || info["aof_rewrite_scheduled"] == "1") {
 		d.aof = false // maybe switched on just now: it counts once the first file is complete
 	}

@@ -25,6 +25,11 @@ var warningTexts = []Entry{
 		"warning.redis.do", "メールの受信と配送は続いています。流量制限は働かず、隔離するメールはこのサーバーのスプールに置き、復旧すると自動的に移します。Redisが動いていること、このサーバーから接続できることをご確認ください。",
 		"Mail is still taken and delivered. Rate limits are not looked at; mail to be held waits in the spool here and moves by itself when Redis is back. See whether Redis runs and can be reached from this host.",
 	},
+	{"warning.redis.full.is", "保存先（Redisまたは内蔵の保存先）の容量がいっぱいです", "The store (Redis, or the embedded one) has no room for more"},
+	{
+		"warning.redis.full.do", "メールの受信と配送は続いています。学習と集計は行われず、学習用アドレスへのメールには一時的なエラー（452）を返しています。Redisの maxmemory を増やすか、不要な隔離メールを削除してください。空きができれば自動的に再開します。",
+		"Mail is taken and delivered. Nothing is learned or counted, and mail to learning addresses is answered with a temporary error (452). Raise maxmemory of Redis, or delete held mail that is not needed; it goes on by itself when there is room.",
+	},
 	{"warning.store.is", "内蔵の保存先（embedded store）に書き込めません", "The embedded store cannot be written"},
 	{
 		"warning.store.do", "隔離するメールは、復旧するまでこのサーバーのスプールに置きます。データディレクトリのディスクの空きと状態をご確認のうえ、サーバーを再起動してください。",
@@ -121,7 +126,7 @@ func Warning(cause string) (kind, about string) {
 		return "quarantine." + rest, ""
 	case head == "quarantine" && strings.HasPrefix(rest, "full."):
 		return "quarantine.domain", strings.TrimPrefix(rest, "full.")
-	case cause == "redis", cause == "store", cause == "ledger", cause == "config", cause == "journal":
+	case cause == "redis", cause == "redis.full", cause == "store", cause == "ledger", cause == "config", cause == "journal":
 		return cause, ""
 	case cause == "rules wait":
 		return "rulewait", ""
