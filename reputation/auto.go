@@ -41,9 +41,10 @@ func (m *Model) Regrets(c Class, tokens []string) bool {
 	return m.shownBoth(autoDoubts) && contradicts(c, score(tokens, m.ratesWithout(tokens, less[0], less[1])).Z)
 }
 
-// Take takes a mail that was shown and learned away, from the model in memory alone: for measurements and tests.
+// Take takes a mail away that ShowAuto learned, from the model in memory alone: for measurements and tests.
 func (m *Model) Take(c Class, tokens []string) {
 	m.addShown(c, -1)
+	m.addAuto(c, -1)
 	m.learn(c, tokens, -1)
 }
 

@@ -2,6 +2,7 @@ package reputation
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 )
@@ -230,5 +231,53 @@ func TestRegretsIsExact(t *testing.T) {
 	m.Take(Ham, spamTokens(99))
 	if z := m.Score(spamTokens(99)).Z; z != without || z < autoSure {
 		t.Errorf("taken away %v, without %v", z, without)
+	}
+}
+
+// In a model of what other checks said one mail alone condemns none of its kind, and acquits none; two do, and one that a person taught
+// for himself.
+func TestOneAutomaticLesson(t *testing.T) {
+	newsletter := func(i int) []string {
+		list := hamTokens(i)
+		for j := range 60 {
+			list = append(list, fmt.Sprintf("h:letter%d", j), fmt.Sprintf("ud:letter%d", j), fmt.Sprintf("letter%d", j))
+		}
+		return list
+	}
+	model := func(show func(m *Model, c Class, tokens []string) bool) *Model {
+		m := NewModel()
+		for i := range 40 {
+			m.Show(Ham, hamTokens(i))
+			m.Show(Spam, spamTokens(i))
+		}
+		for i := range 50 {
+			show(m, Ham, hamTokens(i))
+			show(m, Spam, spamTokens(i))
+		}
+		return m
+	}
+	people, auto := model((*Model).Show), model((*Model).ShowAuto)
+	alone := auto.Score(newsletter(0)).Z
+	for _, m := range []*Model{people, auto} {
+		m.learn(Spam, newsletter(1), 1)
+	}
+	one := auto.Score(newsletter(2)).Z
+	if z := people.Score(newsletter(2)).Z; z < 4 {
+		t.Errorf("people taught it, z %.1f", z)
+	}
+	// All kinds say the same as the lone tokens, or nothing.
+	if most := gain * math.Sqrt(float64(kinds)) * loneMost * 1.1; alone > -4 || one > most {
+		t.Errorf("one automatic lesson moves z from %.2f to %.2f", alone, one)
+	}
+	own := NewModel()
+	for range personConfidence.Enough {
+		own.learn(Spam, newsletter(3), 1)
+	}
+	if z := (Mix{all: auto, narrow: []layer{{"a@example.test", own}}}).Score(newsletter(2)).Z; z < one+1 {
+		t.Errorf("a person taught it, z %.2f", z)
+	}
+	auto.learn(Spam, newsletter(4), 1)
+	if z := auto.Score(newsletter(2)).Z; z < one+2 {
+		t.Errorf("two automatic lessons move z from %.2f to %.2f", one, z)
 	}
 }

@@ -123,7 +123,11 @@ func (x Mix) Score(tokens []string) Score {
 			continue
 		}
 		own := l.model.rates(tokens)
+		if r.narrow == nil {
+			r.narrow = make([]bool, len(tokens))
+		}
 		for i := range tokens {
+			r.narrow[i] = r.narrow[i] || own.n[i] > 0
 			r.ham[i] += h * (own.ham[i] - r.ham[i])
 			r.spam[i] += s * (own.spam[i] - r.spam[i])
 			r.n[i] = math.Max(r.n[i], own.n[i])

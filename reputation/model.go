@@ -65,6 +65,13 @@ func (m *Model) Show(c Class, tokens []string) (learned bool) {
 	return learned
 }
 
+// ShowAuto is Show for a label that other checks gave.
+func (m *Model) ShowAuto(c Class, tokens []string) (learned bool) {
+	learned = m.Show(c, tokens)
+	m.addAuto(c, 1)
+	return learned
+}
+
 func index(c Class) int {
 	if c == Ham {
 		return 0
@@ -126,7 +133,9 @@ func (m *Model) Score(tokens []string) Score { return score(tokens, m.rates(toke
 // rates are what a score is made of: for each token, what part of the ham and of the spam had it, and in how many mails it was.
 type rates struct {
 	ham, spam, n []float64
-	both         bool // there are mails of both classes
+	both         bool   // there are mails of both classes
+	auto         bool   // most mails were labelled by other checks; see loneMost
+	narrow       []bool // of each token, whether people taught it in a narrower scope; nil: no
 }
 
 // rates counts tokens. Those of a model that lacks a class are zero.
@@ -140,7 +149,7 @@ func (m *Model) ratesWithout(tokens []string, lessHam, lessSpam float64) rates {
 	ham, spam := freq[0], freq[1]
 	hams, spams := count(ham[1], ham[0])-lessHam, count(spam[1], spam[0])-lessSpam
 	hamNever, spamNever := 1/ham[0], 1/spam[0]
-	r := rates{ham[2:], spam[2:], make([]float64, len(tokens)), hams >= 1 && spams >= 1}
+	r := rates{ham: ham[2:], spam: spam[2:], n: make([]float64, len(tokens)), both: hams >= 1 && spams >= 1, auto: m.mostlyAuto()}
 	hams, spams = max(hams, 1), max(spams, 1)
 	for i := range tokens {
 		h := max(0, math.Round(r.ham[i]*hamNever-1)-lessHam)
@@ -148,6 +157,10 @@ func (m *Model) ratesWithout(tokens []string, lessHam, lessSpam float64) rates {
 		r.ham[i], r.spam[i], r.n[i] = h/hams, s/spams, s+h
 	}
 	return r
+}
+
+func (m *Model) mostlyAuto() bool {
+	return 2*(m.auto[0].Load()+m.auto[1].Load()) > m.shown[0].Load()+m.shown[1].Load()
 }
 
 // needed says whether a mail shown as c teaches anything (train on error or near error): its class is still small, or the

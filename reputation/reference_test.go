@@ -11,7 +11,7 @@ import (
 // scorePlainly is the formula of score, step by step, with all words that counted.
 func scorePlainly(tokens []string, r rates) Score {
 	var kept []Word
-	var sum, count [kinds]float64
+	var all tally
 	for i, t := range tokens {
 		if r.n[i] <= 0 || r.ham[i]+r.spam[i] <= 0 {
 			continue
@@ -19,15 +19,15 @@ func scorePlainly(tokens []string, r rates) Score {
 		f := (0.5 + r.n[i]*r.spam[i]/(r.spam[i]+r.ham[i])) / (1 + r.n[i])
 		if math.Abs(f-0.5) >= minStrength {
 			w := math.Log(f / (1 - f))
-			sum[kindOf(t)] += w
-			count[kindOf(t)]++
+			all.sum[kindOf(t)] += w
+			all.count[kindOf(t)]++
 			kept = append(kept, Word{t, w})
 		}
 	}
 	if len(kept) == 0 {
 		return Score{Probability: 0.5}
 	}
-	z := combine(sum, count)
+	z := all.combine()
 	side := func(sign float64) []Word {
 		var list []Word
 		for _, w := range kept {
@@ -60,7 +60,7 @@ func TestScorePlainly(t *testing.T) {
 	for range 3000 {
 		n := rnd.IntN(400)
 		tokens := make([]string, n)
-		r := rates{make([]float64, n), make([]float64, n), make([]float64, n), true}
+		r := rates{ham: make([]float64, n), spam: make([]float64, n), n: make([]float64, n), both: true}
 		hams, spams := float64(1+rnd.IntN(500)), float64(1+rnd.IntN(500))
 		for i := range n {
 			tokens[i] = fmt.Sprint(prefixes[rnd.IntN(len(prefixes))], i)

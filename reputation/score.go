@@ -73,6 +73,27 @@ func kindWeight(k kind) float64 {
 	return 1
 }
 
+// loneMost is what tokens that one mail alone had may say together about a kind, in a model that is made of labels of other checks for
+// more than half: some of these are wrong, and a mail that is like the one with the wrong label shares a hundred such tokens with it.
+// Two mails that agree are believed.
+const loneMost = 0.5
+
+// tally sums what the tokens of each kind say.
+type tally struct {
+	sum, count         [kinds]float64
+	loneSum, loneCount [kinds]float64 // of tokens that are bounded by loneMost
+}
+
+func (t *tally) add(k kind, weight float64, lone bool) {
+	if lone {
+		t.loneSum[k] += weight
+		t.loneCount[k]++
+		return
+	}
+	t.sum[k] += weight
+	t.count[k]++
+}
+
 // score weighs tokens: with the parts s of all spam and h of all ham that had a token, p = s/(s+h), and n mails that had it,
 // f = (0.5+n·p)/(1+n) (Robinson's estimate with strength 1); for each kind of token z = Σ ln(f/(1-f))/√k over the k that count;
 // and of these the weighted sum over the root of the sum of squared weights.
@@ -80,7 +101,7 @@ func score(tokens []string, r rates) Score {
 	if !r.both {
 		return Score{Probability: 0.5}
 	}
-	var sum, count [kinds]float64
+	var all tally
 	var spam, ham strongest
 	kept := 0
 	for i, t := range tokens {
@@ -93,9 +114,7 @@ func score(tokens []string, r rates) Score {
 			continue
 		}
 		w := math.Log(f / (1 - f))
-		k := kindOf(t)
-		sum[k] += w
-		count[k]++
+		all.add(kindOf(t), w, r.auto && n <= 1 && (r.narrow == nil || !r.narrow[i]))
 		kept++
 		if w > 0 {
 			spam.add(Word{t, w})
@@ -106,21 +125,25 @@ func score(tokens []string, r rates) Score {
 	if kept == 0 {
 		return Score{Probability: 0.5}
 	}
-	z := combine(sum, count)
+	z := all.combine()
 	if z < 0 {
 		spam, ham = ham, spam
 	}
 	return Score{Z: z, Probability: 1 / (1 + math.Exp(-steepness*z)), Kept: kept, Words: spam.list, Against: ham.list}
 }
 
-func combine(sum, count [kinds]float64) float64 {
+func (t *tally) combine() float64 {
 	total, norm := 0.0, 0.0
 	for k := range kinds {
-		if count[k] == 0 {
+		n := t.count[k] + t.loneCount[k]
+		if n == 0 {
 			continue
 		}
-		w := kindWeight(k)
-		x := w * sum[k] / math.Sqrt(count[k])
+		w, root := kindWeight(k), math.Sqrt(n)
+		x := w * t.sum[k] / root
+		if t.loneCount[k] > 0 {
+			x += w * min(max(t.loneSum[k]/root, -loneMost), loneMost)
+		}
 		if k != kindHeader {
 			x = min(max(x, maxHamSum), maxSpamSum)
 		}

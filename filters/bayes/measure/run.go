@@ -103,7 +103,7 @@ func Auto(train, test []*Mail, seeds int, wrong float64, seed uint64) []Outcome 
 		if r.Float64() < wrong {
 			said.Spam = !said.Spam
 		}
-		if m.Contradicts(said.class(), t.Tokens) || !m.Show(said.class(), t.Tokens) {
+		if m.Contradicts(said.class(), t.Tokens) || !m.ShowAuto(said.class(), t.Tokens) {
 			continue
 		}
 		auto = append(auto, said)
