@@ -19,69 +19,37 @@ func (l *Learner) Load(ctx context.Context) error {
 	return l.load(ctx)
 }
 
-// load is Load with the mutex held.
+// load is Load with the mutex held. No mail waits for it: the model of before is asked meanwhile, without any lock.
 func (l *Learner) load(ctx context.Context) error {
 	m := NewModel()
 	now := l.now()
 	learned := map[Scope][2]int{}
 	entries := 0 // at most, since a token may stand in several months
+	var sources []source
 	for n := range months {
 		month := monthBefore(now, n)
 		for _, c := range []Class{Ham, Spam} {
-			err := l.scan(ctx, hashKey(Everybody, c, month), func(token string, n int) {
+			sources = append(sources, source{hashKey(Everybody, c, month), func(token string, n int) {
 				entries++
 				m.put(c, token, n)
-			})
-			if err != nil {
-				return fmt.Errorf("loading the Bayes model: %w", err)
-			}
+			}})
 		}
-		err := l.scan(ctx, scopesKey(month), func(field string, n int) {
+		sources = append(sources, source{scopesKey(month), func(field string, n int) {
 			if c, scope, ok := cutField(field); ok {
 				mails := learned[Scope(scope)]
 				mails[index(c)] += n
 				learned[Scope(scope)] = mails
 			}
-		})
-		if err != nil {
-			return fmt.Errorf("loading the Bayes model: %w", err)
-		}
+		}})
+	}
+	if err := l.scan(ctx, sources); err != nil {
+		return fmt.Errorf("loading the Bayes model: %w", err)
 	}
 	if most := l.limits().Vocabulary; entries > most {
 		m = m.capped(most)
 	}
 	l.model.Store(m)
 	l.narrow.load(learned)
-	return nil
-}
-
-// scan calls f for every field of a hash with its count. HSCAN may return a field twice while the hash grows, hence the map.
-func (l *Learner) scan(ctx context.Context, key string, f func(field string, n int)) error {
-	const page = 2000
-	size, err := l.client.HLen(ctx, key).Result()
-	if err != nil {
-		return err
-	}
-	counts := make(map[string]int, size)
-	cursor := uint64(0)
-	for {
-		fields, next, err := l.client.HScan(ctx, key, cursor, "", page).Result()
-		if err != nil {
-			return err
-		}
-		for i := 0; i+1 < len(fields); i += 2 {
-			counts[fields[i]] = parseCount(fields[i+1])
-		}
-		if next == 0 {
-			break
-		}
-		cursor = next
-	}
-	for field, n := range counts {
-		if n > 0 {
-			f(field, n)
-		}
-	}
 	return nil
 }
 

@@ -82,6 +82,11 @@ func (n *narrow) get(ctx context.Context, l *Learner, s Scope) (*Model, error) {
 
 	h.model, h.err = l.readNarrow(ctx, s)
 	close(h.ready)
+	tokens := 0
+	if h.err == nil {
+		ham, spam := h.model.Tokens()
+		tokens = ham + spam
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.held[s] != h {
@@ -91,8 +96,7 @@ func (n *narrow) get(ctx context.Context, l *Learner, s Scope) (*Model, error) {
 		n.drop(h)
 		return nil, h.err
 	}
-	ham, spam := h.model.Tokens()
-	h.tokens = ham + spam
+	h.tokens = tokens
 	n.tokens += h.tokens
 	for n.tokens > mostNarrow && n.recent.Len() > 1 {
 		if last, ok := n.recent.Back().Value.(*heldModel); ok {

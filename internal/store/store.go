@@ -39,6 +39,7 @@ type (
 	StringSliceCmd = redis.StringSliceCmd
 	FloatCmd       = redis.FloatCmd
 	DurationCmd    = redis.DurationCmd
+	ScanCmd        = redis.ScanCmd
 )
 
 // Errors that callers tell apart.
