@@ -1,6 +1,7 @@
 package bayes
 
 import (
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -95,7 +96,7 @@ func (c *collector) fold(s string) string {
 			c.within(hidden, from, r)
 			hidden = ""
 		}
-		if r >= 0x24B6 && styled(r) {
+		if r >= 0x24B6 && styled(r) && !isEmoji(r, s[i:]) {
 			c.add("look:", "styled")
 		}
 		last, marks = r, 0
@@ -172,6 +173,17 @@ func isMark(r rune) bool {
 // styled tells letters of formulas and letters in circles and squares, which NFKC takes to the usual ones.
 func styled(r rune) bool {
 	return r <= 0x24E9 || r >= 0x1D400 && r <= 0x1D7FF || r >= 0x1F110 && r <= 0x1F18F
+}
+
+// isEmoji tells the signs among these that are emoji: blood types, the M of a metro, the P of a car park.
+func isEmoji(r rune, rest string) bool {
+	switch r {
+	case 0x1F18E:
+		return true
+	case 0x24C2, 0x1F170, 0x1F171, 0x1F17E, 0x1F17F:
+		return strings.HasPrefix(rest, "\uFE0F")
+	}
+	return false
 }
 
 // unseen adds a token for what has no place in any text.
