@@ -25,6 +25,7 @@ var historySpec = Spec{
 		{Name: "history.reported", Type: mail.Int, Stage: mail.Conclude},
 		{Name: "history.rcpt_first", Type: mail.Bool, Stage: mail.Conclude, PerRcpt: true},
 		{Name: "history.rcpt_mails", Type: mail.Int, Stage: mail.Conclude, PerRcpt: true},
+		{Name: "history.rcpt_weeks", Type: mail.Int, Stage: mail.Conclude, PerRcpt: true},
 		{Name: "history.rcpt_released", Type: mail.Int, Stage: mail.Conclude, PerRcpt: true},
 		{Name: "history.rcpt_reported", Type: mail.Int, Stage: mail.Conclude, PerRcpt: true},
 	},
@@ -91,6 +92,7 @@ func (c *historyCheck) result(tx *mail.Transaction, sender string, past reputati
 		}
 		fact(r, "rcpt_first", p.Mails+p.Released == 0)
 		fact(r, "rcpt_mails", p.Mails)
+		fact(r, "rcpt_weeks", p.Weeks)
 		fact(r, "rcpt_released", p.Released)
 		fact(r, "rcpt_reported", p.Reported)
 	}

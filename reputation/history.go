@@ -14,6 +14,7 @@ import (
 type Past struct {
 	First    time.Time // of the first mail that was delivered or released; zero: there was none
 	Mails    int       // delivered
+	Weeks    int       // different weeks in which mail was delivered
 	Released int       // held, and released by somebody
 	Reported int       // reported as spam
 }
@@ -32,12 +33,18 @@ const (
 	pastLife   = 180 * 24 * time.Hour // after the last event
 	pastPrefix = "hist:"
 	pastMost   = 100 // recipients of one mail that are looked up and written
+	pastWeek   = 7 * 24 * time.Hour
 )
 
-// pastLua counts an event and keeps the time of the first delivery or release. KEYS: one record. ARGV: event, now and life in milliseconds, how many.
+// pastLua counts an event, keeps the time of the first delivery or release, and counts the weeks with deliveries. KEYS: one record.
+// ARGV: event, now and life in milliseconds, how many, the number of the week.
 const pastLua = `
 if tonumber(redis.call('HINCRBY', KEYS[1], ARGV[1], ARGV[4])) < 0 then redis.call('HSET', KEYS[1], ARGV[1], 0) end
 if ARGV[1] ~= 'p' and tonumber(ARGV[4]) > 0 and redis.call('HEXISTS', KEYS[1], 'f') == 0 then redis.call('HSET', KEYS[1], 'f', ARGV[2]) end
+if ARGV[1] == 'n' and tonumber(ARGV[4]) > 0 and redis.call('HGET', KEYS[1], 'l') ~= ARGV[5] then
+  redis.call('HINCRBY', KEYS[1], 'w', 1)
+  redis.call('HSET', KEYS[1], 'l', ARGV[5])
+end
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1`
 
@@ -63,7 +70,7 @@ func pastKey(sender, rcpt string) string {
 func (h *History) Past(ctx context.Context, sender string, rcpts []mail.Address) (Past, map[string]Past, error) {
 	rcpts = rcpts[:min(len(rcpts), pastMost)]
 	pipe := h.client.Pipeline()
-	ask := func(rcpt string) *store.SliceCmd { return pipe.HMGet(ctx, pastKey(sender, rcpt), "f", "n", "r", "p") }
+	ask := func(rcpt string) *store.SliceCmd { return pipe.HMGet(ctx, pastKey(sender, rcpt), "f", "n", "r", "p", "w") }
 	all := ask("")
 	each := make([]*store.SliceCmd, len(rcpts))
 	for i, r := range rcpts {
@@ -91,7 +98,7 @@ func readPast(fields []any) (p Past) {
 	if ms := number(0); ms > 0 {
 		p.First = time.UnixMilli(ms).UTC()
 	}
-	p.Mails, p.Released, p.Reported = int(number(1)), int(number(2)), int(number(3))
+	p.Mails, p.Released, p.Reported, p.Weeks = int(number(1)), int(number(2)), int(number(3)), int(number(4))
 	return p
 }
 
@@ -114,8 +121,9 @@ func (h *History) count(ctx context.Context, sender string, rcpts []mail.Address
 		keys = append(keys, r.Key())
 	}
 	now := h.now().UnixMilli()
+	week := now / pastWeek.Milliseconds()
 	for _, k := range keys {
-		if err := h.script.Run(ctx, h.client, []string{pastKey(sender, k)}, string(e), now, pastLife.Milliseconds(), by).Err(); err != nil {
+		if err := h.script.Run(ctx, h.client, []string{pastKey(sender, k)}, string(e), now, pastLife.Milliseconds(), by, week).Err(); err != nil {
 			return err
 		}
 	}

@@ -57,7 +57,21 @@ func TestGreylistAndPastOnRedis(t *testing.T) {
 		}
 	}
 	all, with, err := other.Past(t.Context(), "partner.example", append(x, mail.Address{Local: "y", Domain: "example.jp"}))
-	if err != nil || all.Mails != 2 || all.Reported != 0 || !all.First.Equal(now) || with["x@example.jp"].Mails != 2 || with["y@example.jp"] != (Past{}) {
+	if err != nil || all.Mails != 2 || all.Reported != 0 || !all.First.Equal(now) || with["x@example.jp"].Mails != 2 || with["x@example.jp"].Weeks != 1 || with["y@example.jp"] != (Past{}) {
 		t.Errorf("%+v %+v %v", all, with, err)
+	}
+	// A month of silence is no week with mail, nor are releases and reports.
+	for _, step := range []struct {
+		after time.Duration
+		event Event
+		weeks int
+	}{{30 * 24 * time.Hour, Reported, 1}, {0, Released, 1}, {0, Delivered, 2}, {time.Hour, Delivered, 2}, {7 * 24 * time.Hour, Delivered, 3}} {
+		now = now.Add(step.after)
+		if err := one.Note(t.Context(), "partner.example", x, step.event); err != nil {
+			t.Fatal(err)
+		}
+		if _, with, err := other.Past(t.Context(), "partner.example", x); err != nil || with["x@example.jp"].Weeks != step.weeks {
+			t.Errorf("after %s, %s: %+v %v", step.after, step.event, with, err)
+		}
 	}
 }

@@ -34,6 +34,7 @@ var historyTexts = []Entry{
 	{"fact.history.reported", "この差出人のメールが迷惑メールとして報告された回数", "How often mail of this sender was reported as spam"},
 	{"fact.history.rcpt_first", "この差出人からこの宛先へのメールが初めてかどうか", "Whether no mail of this sender was delivered to the recipient before"},
 	{"fact.history.rcpt_mails", "この差出人からこの宛先に届いたメールの数", "How many mails of this sender were delivered to the recipient"},
+	{"fact.history.rcpt_weeks", "この差出人のメールがこの宛先に届いた週の数", "In how many different weeks mail of this sender was delivered to the recipient"},
 	{"fact.history.rcpt_released", "この差出人からこの宛先へのメールが隔離から受信された回数", "How often mail of this sender to the recipient was released"},
 	{"fact.history.rcpt_reported", "この差出人からこの宛先へのメールが迷惑メールとして報告された回数", "How often mail of this sender to the recipient was reported as spam"},
 	{"looking.history", "差出人とのこれまでのやり取り", "what is remembered of the sender"},

@@ -38,14 +38,14 @@ func spamCase() Case {
 	}
 }
 
-// hamCase is delivered, of a confirmed author from whom the recipient has had five mails in a month.
+// hamCase is delivered, of a confirmed author from whom the recipient has had five mails in four weeks of a month.
 func hamCase() Case {
 	return Case{
 		Session: &mail.Session{Client: netip.MustParseAddr("192.0.2.9")}, Message: &mail.Message{}, Rcpts: []mail.Address{hanako}, Delivered: true,
 		Outcomes: []mail.Outcome{
 			ok("dmarc", found("DMARC_PASS"), fact("dmarc.result", "pass")),
 			ok("history", found("HISTORY_KNOWN"), fact("history.sender", "partner.example"), fact("history.days", 30), fact("history.reported", 0),
-				mail.FactValue{Name: "history.rcpt_mails", Value: 5, Rcpt: hanako}),
+				mail.FactValue{Name: "history.rcpt_mails", Value: 5, Rcpt: hanako}, mail.FactValue{Name: "history.rcpt_weeks", Value: 4, Rcpt: hanako}),
 		},
 		Verdicts: []mail.Verdict{{Rcpt: hanako, Counted: []mail.Counted{{Name: "DMARC_PASS"}}}},
 	}
@@ -128,6 +128,10 @@ func TestHam(t *testing.T) {
 			rcpt(c, "history.rcpt_released", 1)
 		},
 		"a stranger": func(c *Case) { rcpt(c, "history.rcpt_mails", 4) },
+		"one mail, a month of silence and a handful": func(c *Case) {
+			rcpt(c, "history.rcpt_mails", 40)
+			rcpt(c, "history.rcpt_weeks", 3)
+		},
 		"a stranger whom the recipient released": func(c *Case) {
 			rcpt(c, "history.rcpt_mails", 0)
 			rcpt(c, "history.rcpt_released", 1)
