@@ -70,7 +70,9 @@ func pastKey(sender, rcpt string) string {
 func (h *History) Past(ctx context.Context, sender string, rcpts []mail.Address) (Past, map[string]Past, error) {
 	rcpts = rcpts[:min(len(rcpts), pastMost)]
 	pipe := h.client.Pipeline()
-	ask := func(rcpt string) *store.SliceCmd { return pipe.HMGet(ctx, pastKey(sender, rcpt), "f", "n", "r", "p", "w") }
+	ask := func(rcpt string) *store.SliceCmd {
+		return pipe.HMGet(ctx, pastKey(sender, rcpt), "f", "n", "r", "p", "w")
+	}
 	all := ask("")
 	each := make([]*store.SliceCmd, len(rcpts))
 	for i, r := range rcpts {
