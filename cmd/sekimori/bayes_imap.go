@@ -146,7 +146,13 @@ func (r *imapReader) read(ctx context.Context, c *config.BayesIMAP) (more bool, 
 		return false, fmt.Errorf("the store does not answer: %w", err)
 	}
 	if !mine {
-		return false, nil
+		// Ours, when a server of this host was killed at it: there is no other one.
+		if v, err := r.client.Get(ctx, turn).Result(); err != nil || v != r.node {
+			return false, nil
+		}
+		if err := r.client.PExpire(ctx, turn, imapTurn).Err(); err != nil {
+			return false, fmt.Errorf("the store does not answer: %w", err)
+		}
 	}
 	defer func() {
 		free, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Second)

@@ -69,7 +69,7 @@ func TestLook(t *testing.T) {
 				"lot\u3164tery",    // a Hangul filler, which draws nothing
 			},
 			[]string{
-				"می\u200Cخواهم نامه\u200Cای بنویسم",             // Persian: the non-joiner is spelling
+				"می\u200Cخواهم نامه\u200Cای بنویسم",        // Persian: the non-joiner is spelling
 				"क्\u200Dष और श्री\u200Cमान",               // Hindi
 				"ක්\u200Dරමය, ශ්\u200Dරී ලංකා",             // Sinhala
 				"สวัสดี\u200Bครับ\u200Bยินดี",              // Thai: where a line may break
