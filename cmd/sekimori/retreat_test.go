@@ -78,7 +78,9 @@ func TestRetreat(t *testing.T) {
 	if out, code := p.command("rules", "retreat", "clear", "TOO_STRICT"); code != 0 {
 		t.Fatalf("%d %s", code, out)
 	}
-	p.until("the rule again", func() bool { return !strings.Contains(fetch(t, "http://"+p.Ops+"/metrics"), `sekimori_rules_retreated{rule="TOO_STRICT"} 1`) })
+	p.until("the rule again", func() bool {
+		return !strings.Contains(fetch(t, "http://"+p.Ops+"/metrics"), `sekimori_rules_retreated{rule="TOO_STRICT"} 1`)
+	})
 	if a := action(); a != "hold" {
 		t.Errorf("after the rule was set right: %s", a)
 	}
