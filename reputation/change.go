@@ -126,6 +126,7 @@ func (ch *change) contribute(e entry, fingerprint string, tokens []string, sign 
 	if e.Source == Auto {
 		ch.countAuto(e, fingerprint, sign)
 	}
+	ch.countWay(e, sign)
 	ch.member(membersKey(e.Scope, e.Month), fingerprint, sign)
 	if e.Quota {
 		ch.plus(taughtKey(e.Month), taughtField(e.By, e.Class), sign)

@@ -82,6 +82,7 @@ type Sample struct {
 	Fingerprint string
 	Scopes      []Scope
 	Source      Source // "": Command
+	Way         Way    // by which it came; "": ByChecks of Auto, else ByCommand
 	By          string // who, of a Person; of Auto the sender of the mail
 	Unproven    bool   // anybody could have given By as his name
 	Held        bool   // it was held: what the lesson says of the check is told to the watch by who held it

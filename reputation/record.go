@@ -32,6 +32,7 @@ type entry struct {
 	Source  Source `json:"o,omitempty"`
 	By      string `json:"b,omitempty"` // the person
 	Quota   bool   `json:"q,omitempty"` // it counts against what the person may teach everybody in its month
+	Way     Way    `json:"w,omitempty"` // "": of a version that did not note it
 }
 
 // vote is a person's opinion of a mail, whether or not it reached others.

@@ -27,6 +27,7 @@ func statsOf(m *Model) Stats {
 type MonthStats struct {
 	Month string // 202611
 	Stats
+	Ways map[Way]WayStats // of the mails shown, those of which it is noted by which way they came
 }
 
 // Months returns what the store holds of a scope, the newest month first, without those of which nothing is known. One round trip.
@@ -41,8 +42,10 @@ func (l *Learner) Months(ctx context.Context, s Scope) ([]MonthStats, error) {
 		return answer{pipe.HMGet(ctx, key, tokenShown, tokenMail, tokenAuto), pipe.HLen(ctx, key)}
 	}
 	var all [months][2]answer
+	var ways [months]*store.MapStringCmd
 	for n := range months {
 		month := monthBefore(l.now(), n)
+		ways[n] = pipe.HGetAll(ctx, waysKey(s, month))
 		all[n] = [2]answer{ask(Ham, month), ask(Spam, month)}
 	}
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, store.Nil) {
@@ -66,7 +69,7 @@ func (l *Learner) Months(ctx context.Context, s Scope) ([]MonthStats, error) {
 		}
 		list = append(list, MonthStats{monthBefore(l.now(), n), Stats{
 			Counts{shown[0], shown[1], learned[0], learned[1], auto[0], auto[1]}, tokens[0], tokens[1],
-		}})
+		}, waysOf(ways[n].Val())})
 	}
 	return list, nil
 }

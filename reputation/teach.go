@@ -138,7 +138,9 @@ func (b *batch) teach(s *Sample) error {
 		case e != nil && e.Class == s.Class:
 			if e.Source == Auto && s.Source != Auto {
 				b.countAuto(*e, s.Fingerprint, -1)
-				e.Source, e.By = s.Source, s.By // confirmed
+				b.countWay(*e, -1)
+				e.Source, e.By, e.Way = s.Source, s.By, s.way() // confirmed
+				b.countWay(*e, 1)
 			}
 			continue
 		case e != nil && s.Source == Auto:
@@ -164,7 +166,7 @@ func (b *batch) teach(s *Sample) error {
 			}
 			b.spend(s)
 		}
-		n := entry{Scope: scope, Class: s.Class, Month: b.month, Source: s.Source, By: s.By}
+		n := entry{Scope: scope, Class: s.Class, Month: b.month, Source: s.Source, By: s.By, Way: s.way()}
 		n.Learned = b.models[scope].needed(s.Class, s.Tokens)
 		if n.Learned && scope == Everybody && b.toomany(s) {
 			n.Learned, alike = false, true

@@ -189,50 +189,6 @@ func eachExported(r io.Reader, now time.Time, f func(exportMail) error) error {
 	return errors.New("the export has no last line: a part is missing")
 }
 
-// check finds what cannot be learned in a month.
-func (m *exportMail) check(now string) error {
-	if !fingerprintForm.MatchString(m.Fingerprint) {
-		return fmt.Errorf("%q is no digest of a mail", m.Fingerprint)
-	}
-	if len(m.Entries) == 0 {
-		return errors.New("nothing is said of the mail")
-	}
-	seen := map[Scope]bool{}
-	for _, e := range m.Entries {
-		if _, ok := ParseClass(string(e.Class)); !ok {
-			return fmt.Errorf("%q is no class", e.Class)
-		}
-		if s, ok := ParseScope(e.Scope.String()); !ok || s != e.Scope || seen[e.Scope] {
-			return fmt.Errorf("%q is no scope, or there twice", e.Scope)
-		}
-		if !monthForm.MatchString(e.Month) {
-			return fmt.Errorf("%q is no month", e.Month)
-		}
-		if e.Month > now {
-			return fmt.Errorf("the month %s has not begun; is the clock right?", e.Month)
-		}
-		seen[e.Scope] = true
-	}
-	return m.checkTokens()
-}
-
-func (m *exportMail) checkTokens() error {
-	if n := len(m.Tokens); n > mostTokens || n*len(m.Entries) > mostCounted {
-		return fmt.Errorf("the mail has %d tokens for %d lessons; %d tokens, and %d in all lessons together, are the most", n, len(m.Entries), mostTokens, mostCounted)
-	}
-	tokens := map[string]bool{}
-	for _, t := range m.Tokens {
-		if t == tokenShown || t == tokenAuto || t == tokenMail || t == tokenNever || tokens[t] {
-			return fmt.Errorf("%q is no token, or there twice", t)
-		}
-		if len(t) > longestToken {
-			return fmt.Errorf("a token has %d octets; %d are the most", len(t), longestToken)
-		}
-		tokens[t] = true
-	}
-	return nil
-}
-
 // Import adds the mails of an export (see CheckExport) to what is known, each at once or not at all: what a mail contributes to a scope for
 // which it is not known yet. So an import that was interrupted is given again. added counts mails of which something was new.
 func (l *Learner) Import(ctx context.Context, r io.Reader, progress func(done int)) (added int, err error) {
@@ -342,7 +298,7 @@ func (l *Learner) dropRest(ctx context.Context, s Scope) error {
 		for _, c := range []Class{Ham, Spam} {
 			pipe.Unlink(ctx, hashKey(s, c, month))
 		}
-		pipe.Unlink(ctx, membersKey(s, month))
+		pipe.Unlink(ctx, membersKey(s, month), waysKey(s, month))
 	}
 	_, err := pipe.Exec(ctx)
 	return err

@@ -107,7 +107,7 @@ func (s *server) tellFull() {
 func (p dropPort) sample(ctx context.Context, h front.Handed) reputation.Sample {
 	d := &h.Config.Bayes.Drop
 	class, _ := reputation.ParseClass(h.Class)
-	s := reputation.Sample{Class: class, Source: reputation.Person, By: h.From.Key(), Unproven: !d.Senders}
+	s := reputation.Sample{Class: class, Way: reputation.ByDrop, Source: reputation.Person, By: h.From.Key(), Unproven: !d.Senders}
 	switch {
 	case d.Senders && slices.Contains(d.Admins, h.From.Key()):
 		s.Source, s.By = reputation.Admin, ""

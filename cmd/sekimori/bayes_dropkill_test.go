@@ -59,9 +59,15 @@ ratelimit = { enabled = false }
 	p.kill()
 	p.run()
 	out, _ := p.command("bayes", "stats", "--json")
-	var stats struct{ SpamShown int }
-	if err := json.Unmarshal([]byte(out), &stats); err != nil || stats.SpamShown != rounds*each {
+	var stats struct {
+		SpamShown int
+		Ways      map[string]struct{ Spam int }
+	}
+	if err := json.Unmarshal([]byte(out), &stats); err != nil || stats.SpamShown != rounds*each || stats.Ways["drop"].Spam != rounds*each || len(stats.Ways) != 1 {
 		t.Errorf("%v, %d mails were learned, not %d\n%s", err, stats.SpamShown, rounds*each, out)
+	}
+	if out, code := p.command("bayes", "stats"); code != 0 || !strings.Contains(out, "learning addresses") || !strings.Contains(out, "SHOWN BY") {
+		t.Errorf("%d %s", code, out)
 	}
 	if r := send(t, p.SMTP, "", "client.test", "taro@example.test", "spam@example.test", []byte(plainMail)); !strings.HasPrefix(r, "554 5.6.0 no mail is attached") {
 		t.Error(r)

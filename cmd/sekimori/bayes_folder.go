@@ -69,7 +69,7 @@ func (s *server) watchFolders(ctx context.Context) {
 func (f *mailFolder) learn(ctx context.Context, l *reputation.Learner, hostname string) (reputation.Progress, error) {
 	class, _ := reputation.ParseClass(f.Class)
 	scope, _ := reputation.ParseScope(f.Scope)
-	reader := &learnReader{sample: reputation.Sample{Class: class, Scopes: []reputation.Scope{scope}}, tokens: bayes.Tokenizer{Hostname: hostname}}
+	reader := &learnReader{sample: reputation.Sample{Class: class, Way: reputation.ByFolder, Scopes: []reputation.Scope{scope}}, tokens: bayes.Tokenizer{Hostname: hostname}}
 	var paths, names []string
 	there := map[string]bool{}
 	for _, part := range []string{"cur", "new"} {

@@ -207,7 +207,7 @@ func (r *imapReader) place(ctx context.Context, key string) (at imapfolder.Place
 func (r *imapReader) take(c *config.BayesIMAP, sum *reputation.Progress) func(context.Context, [][]byte) error {
 	class, _ := reputation.ParseClass(c.Class)
 	scope, _ := reputation.ParseScope(c.Scope)
-	reader := &learnReader{sample: reputation.Sample{Class: class, Scopes: []reputation.Scope{scope}}, tokens: bayes.Tokenizer{Hostname: r.hostname}}
+	reader := &learnReader{sample: reputation.Sample{Class: class, Way: reputation.ByIMAP, Scopes: []reputation.Scope{scope}}, tokens: bayes.Tokenizer{Hostname: r.hostname}}
 	return func(ctx context.Context, mails [][]byte) error {
 		p, err := r.learner.LearnAll(ctx, func(yield func(reputation.Sample) bool) {
 			for _, raw := range mails {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"strings"
 	"syscall"
@@ -63,7 +64,11 @@ from = ["192.0.2.77"]
 	return &learningRig{gateway: g}
 }
 
-func (r *learningRig) stats() (s reputation.Counts) {
+func (r *learningRig) stats() (s struct {
+	reputation.Counts
+	Ways map[reputation.Way]reputation.WayStats
+},
+) {
 	r.t.Helper()
 	if err := json.Unmarshal([]byte(r.mustRun("bayes", "stats", "--json")), &s); err != nil {
 		r.t.Fatal(err)
@@ -201,7 +206,10 @@ func TestLearningOutage(t *testing.T) {
 				r.metric(t, "sekimori_bayes_spam_learned") == float64(n.SpamLearned)
 		})
 	}
-	if n := r.stats(); n.SpamShown != begun.SpamShown+6 || n.HamShown != begun.HamShown+2 {
+	ways := map[reputation.Way]reputation.WayStats{
+		reputation.ByCommand: {Ham: begun.HamShown, Spam: begun.SpamShown}, reputation.ByDrop: {Spam: 4}, reputation.ByChecks: {Spam: 2}, reputation.ByQuarantine: {Ham: 2},
+	}
+	if n := r.stats(); n.SpamShown != begun.SpamShown+6 || n.HamShown != begun.HamShown+2 || !maps.Equal(n.Ways, ways) {
 		t.Errorf("%+v, at the end %+v", begun, n)
 	}
 }

@@ -34,7 +34,8 @@ type bayesStats struct {
 	Scope string
 	reputation.Stats
 	Months  []reputation.MonthStats
-	Domains int // for so many was anything learned
+	Ways    map[reputation.Way]reputation.WayStats // by which way the mails shown came
+	Domains int                                    // for so many was anything learned
 	Persons int
 	Scopes  []scopeStats // those for whom most was
 	Zones   []reputation.ZoneDay
@@ -78,6 +79,7 @@ func (c bayesStatsCmd) Run(a *app) error {
 		return err
 	}
 	s.sum(l, scope)
+	s.sumWays()
 	if c.JSON {
 		return a.json(s)
 	}
@@ -113,6 +115,7 @@ func (s *bayesStats) print(a *app) error {
 	fmt.Fprintln(w, "CLASS\tSHOWN\tBY OTHER CHECKS\tLEARNED\tTOKENS")
 	fmt.Fprintf(w, "ham\t%d\t%d\t%d\t%d\n", s.HamShown, s.HamAuto, s.HamLearned, s.HamTokens)
 	fmt.Fprintf(w, "spam\t%d\t%d\t%d\t%d\n", s.SpamShown, s.SpamAuto, s.SpamLearned, s.SpamTokens)
+	s.printWays(w)
 	if len(s.Months) > 0 {
 		fmt.Fprintln(w, "\nMONTH\tHAM SHOWN\tBY OTHER CHECKS\tLEARNED\tSPAM SHOWN\tBY OTHER CHECKS\tLEARNED")
 		for _, m := range s.Months {

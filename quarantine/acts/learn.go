@@ -33,6 +33,7 @@ func (s *Service) lesson(ctx context.Context, a Actor, i *quarantine.Item, rcpts
 	m := mime.Parse(content.Bytes())
 	l := reputation.Sample{
 		Class: c, Tokens: bayes.Tokenizer{Hostname: s.o.Policy().Hostname}.Tokens(m), Fingerprint: bayes.Fingerprint(m), Source: reputation.Admin, Held: true,
+		Way: reputation.ByQuarantine,
 	}
 	boxes, _ := addressesOf(Actor{}, &Item{Item: *i}, rcpts)
 	if a.Role == Person {
