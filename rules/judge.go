@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"math"
 	"slices"
 	"strings"
 
@@ -157,13 +158,16 @@ func (j *judging) sum(v *mail.Verdict, rcpt mail.Address) {
 				continue
 			}
 			points := j.score(f.Symbol) * f.Factor()
-			if v.Score += points; j.lean {
+			if v.Score = plus(v.Score, points); j.lean {
 				continue
 			}
 			v.Counted = append(v.Counted, mail.Counted{Name: f.Symbol, Points: points, Evidence: f.Evidence})
 		}
 	}
 }
+
+// plus adds points as people add decimals: 0.5, 0.3, -1 and 0.2 are 0, and not 5.55e-17.
+func plus(sum, points float64) float64 { return math.Round((sum+points)*1e9)/1e9 + 0 }
 
 // score is what a symbol weighs for the recipient.
 func (j *judging) score(symbol string) float64 {
@@ -196,7 +200,7 @@ func (j *judging) stage(v *mail.Verdict, stage mail.Stage, accepted bool) (decid
 		case ceiling == observeOnly:
 			v.Observed = append(v.Observed, r.id)
 		case r.scores:
-			v.Score += r.score
+			v.Score = plus(v.Score, r.score)
 			v.Counted = append(v.Counted, mail.Counted{Name: r.id, Points: r.score, Evidence: j.evidence(r), Rule: r.place(), Describe: r.describe})
 		case r.aside:
 			j.aside(v, r)

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -125,6 +126,22 @@ func TestScoresAndThresholds(t *testing.T) {
 	p = policy(t, simple("TWENTY", `client.helo != ""`, "score = 20"), func(o *Options) { o.Thresholds = map[string]float64{"tag": 5} })
 	if v := judge(p, tx); v.Action != mail.Tag {
 		t.Errorf("an absent threshold applied: %+v", v)
+	}
+}
+
+// Points are added as people add them, and what reads the sum reads no 5.55e-17.
+func TestScoreIsDecimal(t *testing.T) {
+	p := policy(t, "[scores]\nSPF_FAIL = 0.5\nDKIM_FAIL = 0.3\nBAYES_HAM = -1.0\n"+simple("TENTH", `client.helo != ""`, "score = 0.2"))
+	tx := fixtureTx(mail.Conclude)
+	tx.Outcomes[0].Findings = []mail.Finding{{Symbol: "SPF_FAIL"}, {Symbol: "DKIM_FAIL"}, {Symbol: "BAYES_HAM"}}
+	if v := judge(p, tx); v.Score != 0 || math.Signbit(v.Score) || len(v.Counted) != 4 {
+		t.Errorf("%v of %+v", v.Score, v.Counted)
+	}
+	if sum := plus(0.1, 0.2); sum != 0.3 {
+		t.Errorf("%v", sum)
+	}
+	if sum := plus(0, -1e-17); math.Signbit(sum) {
+		t.Errorf("%v", sum)
 	}
 }
 
