@@ -161,9 +161,8 @@ func TestLearningOutage(t *testing.T) {
 		deferred, failed, learned := r.handed("deferred"), r.auto("failed"), r.handed("learned")
 		warned := len(r.log("what other checks are sure of cannot be learned; until it can, such mails are left out"))
 		c.begin()
-		sent := time.Now()
-		if reply := r.hand(c.how); !strings.HasPrefix(reply, c.reply) || time.Since(sent) > 2*budget {
-			t.Errorf("%s: after %s: %s", c.how, time.Since(sent), reply)
+		if reply := r.hand(c.how); !strings.HasPrefix(reply, c.reply) {
+			t.Errorf("%s: %s", c.how, reply)
 		}
 		if r.handed("deferred") != deferred+1 || len(r.log("a mail to a learning address cannot be learned now")) == 0 {
 			t.Errorf("%s: nothing tells of it", c.how)

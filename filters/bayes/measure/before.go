@@ -27,6 +27,7 @@ func MeasuredBefore() []Before {
 		{"bogofilter", "time", n(0), n(38.21), n(1.001), n(26.32), n(24.76)},
 		{"spamprobe", "time", n(0.355), n(14.23), n(2.417), n(32.36), n(14.04)},
 		{"spamassassin", "time", nil, nil, n(0.77), n(24), nil},
-		{"rspamd", "time", n(3.5), n(8.2), n(1.8), nil, nil},
+		{"bsfilter", "time", n(0.158), n(22.22), n(1.976), n(30.60), n(17.54)},
+		{"rspamd", "time", n(3.277), n(8.38), n(1.755), nil, n(16.18)},
 	}
 }
