@@ -28,17 +28,16 @@ func (sc *scenario) remember(t *testing.T, e *Env) {
 		e.Memory = downMemory{}
 		return
 	}
-	now := func() time.Time { return sc.now }
-	s, err := store.Open(t.Context(), store.Options{Now: now})
+	s, err := store.Open(t.Context(), store.Options{Now: sc.clock})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	model := sc.train(t, e.Hostname)
-	allows := reputation.NewAllows(s.Client(), now)
+	allows := reputation.NewAllows(s.Client(), sc.clock)
 	sc.allow(t, allows)
-	sc.past(t, reputation.NewHistory(s.Client(), func() time.Time { return sc.now.Add(-10 * 24 * time.Hour) }))
-	e.Memory = reputation.NewMemory(s.Client(), reputation.Fixed{Everybodys: model}, allows, now)
+	sc.past(t, reputation.NewHistory(s.Client(), func() time.Time { return sc.clock().Add(-10 * 24 * time.Hour) }))
+	e.Memory = reputation.NewMemory(s.Client(), reputation.Fixed{Everybodys: model}, allows, sc.clock)
 }
 
 // allow keeps what the lines of a file "allow" say: RCPT KIND VALUE … with the kinds domain, address, spf, host and days.
@@ -46,7 +45,7 @@ func (sc *scenario) allow(t *testing.T, allows *reputation.Allows) {
 	t.Helper()
 	for line := range strings.Lines(sc.files["allow"]) {
 		w := strings.Fields(line)
-		a := reputation.Allow{By: w[0], Created: sc.now.Add(-24 * time.Hour)}
+		a := reputation.Allow{By: w[0], Created: sc.clock().Add(-24 * time.Hour)}
 		var err error
 		if a.Rcpt, err = mail.ParseAddress(w[0], true); err != nil {
 			t.Fatal(err)

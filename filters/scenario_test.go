@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,8 +41,13 @@ type scenario struct {
 	facts scenarioFacts
 	files map[string]string
 	dir   string
-	now   time.Time
+	now   atomic.Pointer[time.Time]
 }
+
+// clock and set guard the time, since the embedded store looks at it by itself once a second.
+func (sc *scenario) clock() time.Time { return *sc.now.Load() }
+
+func (sc *scenario) set(t time.Time) { sc.now.Store(&t) }
 
 // scenarioFacts say who sends what. The stage helo runs when helo is given, mail when from or a mail is, rcpt once for
 // each of rcpts, data and conclude when there is a mail.
@@ -110,10 +116,11 @@ func readScenario(t *testing.T, file string, ar *txtar.Archive) *scenario {
 	if err := section(t, sc.files["facts"]).Decode(&sc.facts); err != nil {
 		t.Fatalf("facts: %v", err)
 	}
-	var err error
-	if sc.now, err = time.Parse(time.RFC3339, sc.facts.Now); err != nil {
+	now, err := time.Parse(time.RFC3339, sc.facts.Now)
+	if err != nil {
 		t.Fatalf("facts: now: %v", err)
 	}
+	sc.set(now)
 	return sc
 }
 
@@ -157,7 +164,7 @@ func (sc *scenario) env(t *testing.T, name string, zone *dns.Zone) Env {
 	}
 	e := Env{
 		Config: section(t, strings.ReplaceAll(text, "$DIR", sc.dir)), DNS: zone, Hostname: "mx.sekimori.example",
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: func() time.Time { return sc.now },
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: sc.clock,
 		Warn: func(string, string) {},
 	}
 	sc.remember(t, &e)
@@ -184,7 +191,7 @@ func (sc *scenario) run(t *testing.T) []string {
 	}
 	chain, err := NewChain(ctx, ChainOptions{
 		Specs: specs, Deadline: 5 * time.Second, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Env: func(name string) Env { return envs[name] }, Now: func() time.Time { return sc.now },
+		Env: func(name string) Env { return envs[name] }, Now: sc.clock,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -193,7 +200,7 @@ func (sc *scenario) run(t *testing.T) []string {
 	every, _ := time.ParseDuration(sc.facts.Every)
 	for i := range sc.facts.Repeat {
 		if i > 0 {
-			sc.now = sc.now.Add(every)
+			sc.set(sc.clock().Add(every))
 		}
 		out = append(chain.Off(), sc.play(ctx, t, chain)...)
 	}
@@ -202,7 +209,7 @@ func (sc *scenario) run(t *testing.T) []string {
 
 // play takes one mail through the stages and returns all outcomes.
 func (sc *scenario) play(ctx context.Context, t *testing.T, chain *Chain) []mail.Outcome {
-	tx := mail.Transaction{Session: sc.session(t), ID: "scenario", Start: sc.now, Facts: map[string]any{}}
+	tx := mail.Transaction{Session: sc.session(t), ID: "scenario", Start: sc.clock(), Facts: map[string]any{}}
 	stage := func(s mail.Stage) {
 		tx.Stage = s
 		mail.AddBaseFacts(tx.Facts, &tx)
@@ -245,7 +252,7 @@ func (sc *scenario) session(t *testing.T) *mail.Session {
 	}
 	s := &mail.Session{
 		ID: "scenario", Client: client, Helo: sc.facts.Helo, Esmtp: sc.facts.Esmtp,
-		Trusted: sc.facts.Trusted, Early: sc.facts.Early, Start: sc.now,
+		Trusted: sc.facts.Trusted, Early: sc.facts.Early, Start: sc.clock(),
 	}
 	if sc.facts.Relay {
 		s.Relay = netip.MustParseAddr("192.0.2.250")

@@ -123,7 +123,7 @@ func TestAutoLimits(t *testing.T) {
 		if taken[""] != 7 || taken[DailyLimit] != 2 {
 			t.Errorf("of a day: %v", taken)
 		}
-		w.now = w.now.Add(24 * time.Hour)
+		w.set(w.clock().Add(24 * time.Hour))
 		send("d.example", 1)
 		if taken[""] != 8 {
 			t.Errorf("the next day: %v", taken)

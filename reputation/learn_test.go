@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,13 +17,24 @@ var epoch = time.Date(2026, 11, 20, 5, 32, 0, 0, time.UTC)
 
 type world struct {
 	client store.Client
-	now    time.Time
+	now    atomic.Pointer[time.Time]
+}
+
+// clock and set guard the time, since the embedded store looks at it by itself once a second.
+func (w *world) clock() time.Time { return *w.now.Load() }
+
+func (w *world) set(t time.Time) { w.now.Store(&t) }
+
+func worldOf(client store.Client) *world {
+	w := &world{client: client}
+	w.set(epoch)
+	return w
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{now: epoch}
-	s, err := store.Open(t.Context(), store.Options{Now: func() time.Time { return w.now }})
+	w := worldOf(nil)
+	s, err := store.Open(t.Context(), store.Options{Now: w.clock})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +44,7 @@ func newWorld(t *testing.T) *world {
 }
 
 func (w *world) learner() *Learner {
-	return NewLearner(w.client, func() time.Time { return w.now }, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	return NewLearner(w.client, w.clock, slog.New(slog.NewTextHandler(io.Discard, nil)))
 }
 
 func sample(c Class, tokens []string, fingerprint string) Sample {
@@ -195,7 +207,7 @@ func TestConnectionLost(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		w := newWorld(t)
 		ctx := t.Context()
-		l := NewLearner(&losing{Client: w.client, after: after, left: 2}, func() time.Time { return w.now }, slog.New(slog.DiscardHandler))
+		l := NewLearner(&losing{Client: w.client, after: after, left: 2}, w.clock, slog.New(slog.DiscardHandler))
 		must[bool](t)(l.Learn(ctx, Spam, spamTokens(1), "a"))
 		must[bool](t)(l.Learn(ctx, Ham, hamTokens(1), "b"))
 		if n := l.Model().Counts(); n != (Counts{HamShown: 1, SpamShown: 1, HamLearned: 1, SpamLearned: 1}) {
@@ -237,14 +249,14 @@ func (c *losing) EvalSha(ctx context.Context, sha string, keys []string, args ..
 func TestMonths(t *testing.T) {
 	w := newWorld(t)
 	ctx, l := t.Context(), w.learner()
-	w.now = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	w.set(time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC))
 	must[bool](t)(l.Learn(ctx, Spam, spamTokens(1), "old"))
-	w.now = time.Date(2026, 12, 31, 12, 0, 0, 0, time.UTC)
+	w.set(time.Date(2026, 12, 31, 12, 0, 0, 0, time.UTC))
 	must[bool](t)(l.Learn(ctx, Spam, spamTokens(2), "new"))
 	if err := l.reload(ctx); err != nil || l.Model().Counts().SpamShown != 2 {
 		t.Fatalf("%+v, %v", l.Model().Counts(), err)
 	}
-	w.now = w.now.AddDate(0, 0, 1)
+	w.set(w.clock().AddDate(0, 0, 1))
 	if err := l.reload(ctx); err != nil || l.Model().Counts().SpamShown != 1 {
 		t.Fatalf("after a year: %+v, %v", l.Model().Counts(), err)
 	}

@@ -16,7 +16,7 @@ func TestReports(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		limits := DriftLimits{Enabled: true, Window: 24 * time.Hour, Min: 3, Persons: 3, Released: 0.5, Reported: 0.01}
 		watch := func() *BayesWatch {
-			return NewBayesWatch(w.client, func() DriftLimits { return limits }, func() time.Time { return w.now })
+			return NewBayesWatch(w.client, func() DriftLimits { return limits }, w.clock)
 		}
 		ctx, server, other := t.Context(), watch(), watch()
 		l := w.learner().WithWatch(other)
@@ -102,14 +102,14 @@ func TestReports(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 		// After days nobody knows any more that it was passed.
-		w.now = w.now.Add(3 * 24 * time.Hour)
+		w.set(w.clock().Add(3 * 24 * time.Hour))
 		server.Ended([]mail.Verdict{{Counted: good}}, ended)
 		must[DriftState](t)(server.Look(ctx))
 		teach(byPerson(Spam, "p8@example.jp", of(8), spamTokens(8)))
 		if n := must[DriftNumbers](t)(server.Numbers(ctx)); n.Reported != 1 || n.Passed != 1 {
 			t.Errorf("three days later: %+v", n)
 		}
-		w.now = w.now.Add(8 * 24 * time.Hour)
+		w.set(w.clock().Add(8 * 24 * time.Hour))
 		teach(byPerson(Spam, "p9@example.jp", of(9), spamTokens(9)))
 		if n := must[DriftNumbers](t)(server.Numbers(ctx)); n.Reported != 0 {
 			t.Errorf("long after: %+v", n)

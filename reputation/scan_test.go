@@ -32,7 +32,7 @@ func (s scanned) HScan(ctx context.Context, key string, cursor uint64, match str
 // TestScanTwice: what a hash returns twice counts once, and what stands in two months is added.
 func TestScanTwice(t *testing.T) {
 	w := newWorld(t)
-	key, before := hashKey(Everybody, Spam, monthBefore(w.now, 0)), hashKey(Everybody, Spam, monthBefore(w.now, 1))
+	key, before := hashKey(Everybody, Spam, monthBefore(w.clock(), 0)), hashKey(Everybody, Spam, monthBefore(w.clock(), 1))
 	for _, k := range []string{key, before} {
 		must[int64](t)(w.client.HSet(t.Context(), k, "a", 1).Result())
 	}
@@ -97,7 +97,7 @@ func TestScanFails(t *testing.T) {
 // TestNoPauseWhileLoading: while a load waits for the store, all that a mail asks of the memory is answered, by the models of before.
 func TestNoPauseWhileLoading(t *testing.T) {
 	w := newWorld(t)
-	l := w.learner().WithWatch(NewBayesWatch(w.client, func() DriftLimits { return DriftLimits{} }, func() time.Time { return w.now }))
+	l := w.learner().WithWatch(NewBayesWatch(w.client, func() DriftLimits { return DriftLimits{} }, w.clock))
 	person := []Scope{Everybody, "a@example.jp"}
 	for i := range 30 {
 		for c, tokens := range map[Class][]string{Spam: spamTokens(i), Ham: hamTokens(i)} {

@@ -63,7 +63,7 @@ func onBoth(t *testing.T, f func(t *testing.T, w *world)) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = s.Close() })
-		f(t, &world{client: s.Client(), now: epoch})
+		f(t, worldOf(s.Client()))
 	})
 }
 
@@ -167,14 +167,14 @@ func TestUnlearnExactly(t *testing.T) {
 			t.Errorf("%v, %v", taken, known)
 		}
 		// In the month in which it was learned, with the months passed meanwhile.
-		w.now = w.now.AddDate(0, 2, 0)
+		w.set(w.clock().AddDate(0, 2, 0))
 		must[[]Lesson](t)(l.Unlearn(ctx, nil, "m"))
 		if after := w.stored(t); !maps.Equal(after, before) {
 			t.Errorf("after two months it was\n%v, is\n%v", before, after)
 		}
 		// A record of the version before, which kept no tokens.
-		w.client.Set(ctx, recordKey("old"), "spam "+monthOf(w.now)+" 1", 0)
-		w.client.HSet(ctx, hashKey(Everybody, Spam, monthOf(w.now)), tokenShown, 1, tokenMail, 1, "x", 1)
+		w.client.Set(ctx, recordKey("old"), "spam "+monthOf(w.clock())+" 1", 0)
+		w.client.HSet(ctx, hashKey(Everybody, Spam, monthOf(w.clock())), tokenShown, 1, tokenMail, 1, "x", 1)
 		must[[]Lesson](t)(l.Unlearn(ctx, []string{"x"}, "old"))
 		if after := w.stored(t); !maps.Equal(after, before) {
 			t.Errorf("an old record: it was\n%v, is\n%v", before, after)
@@ -390,7 +390,7 @@ func TestKilledWhileLearning(t *testing.T) {
 	}
 	limits := Limits{Person: 1000}
 	for round := range 4 {
-		w := &world{client: r.open(t), now: epoch}
+		w := worldOf(r.open(t))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
@@ -407,7 +407,7 @@ func TestKilledWhileLearning(t *testing.T) {
 		<-done
 		r.start(t)
 	}
-	w := &world{client: r.open(t), now: epoch}
+	w := worldOf(r.open(t))
 	if x, y := w.counts(t), w.recount(t); len(x) == 0 || !maps.Equal(x, y) {
 		t.Errorf("after kill -9 the store counts\n%v\nthe records say\n%v", x, y)
 	}

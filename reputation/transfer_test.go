@@ -21,7 +21,7 @@ func taughtWorld(t *testing.T, w *world) *Learner {
 		must[Taught](t)(l.Teach(t.Context(), byPerson(Spam, who, fingerprint(i), append(spamTokens(i), "日本語\n"))))
 		must[bool](t)(l.Learn(t.Context(), Ham, hamTokens(i), fingerprint(100+i)))
 		if i == 15 {
-			w.now = w.now.AddDate(0, 1, 0)
+			w.set(w.clock().AddDate(0, 1, 0))
 		}
 	}
 	return l
@@ -35,11 +35,11 @@ func TestExportImport(t *testing.T) {
 		if err != nil || mails != 60 || left != 0 {
 			t.Fatalf("%d, %d, %v", mails, left, err)
 		}
-		if n, err := CheckExport(bytes.NewReader(file.Bytes()), w.now); err != nil || n != 60 {
+		if n, err := CheckExport(bytes.NewReader(file.Bytes()), w.clock()); err != nil || n != 60 {
 			t.Fatalf("%d, %v", n, err)
 		}
 		other := newWorld(t)
-		other.now = w.now
+		other.set(w.clock())
 		half := strings.Join(strings.SplitAfter(file.String(), "\n")[:40], "")
 		if _, err := other.learner().Import(ctx, strings.NewReader(half), nil); err == nil || !strings.Contains(err.Error(), "a part is missing") {
 			t.Errorf("half of it: %v", err)
@@ -134,7 +134,7 @@ func TestLargestExport(t *testing.T) {
 	for i := range mostTokens {
 		list = append(list, fmt.Sprintf(`"%064d"`, i))
 	}
-	text := `{"format":"sekimori-bayes","version":1}` + "\n" + `{"mail":"` + fingerprint(1) + `","lessons":[{"c":"spam","m":"` + monthOf(w.now) + `","l":true}],"tokens":[` +
+	text := `{"format":"sekimori-bayes","version":1}` + "\n" + `{"mail":"` + fingerprint(1) + `","lessons":[{"c":"spam","m":"` + monthOf(w.clock()) + `","l":true}],"tokens":[` +
 		strings.Join(list, ",") + "]}\n" + `{"end":1}`
 	if n, err := w.learner().Import(t.Context(), strings.NewReader(text), nil); err != nil || n != 1 {
 		t.Fatal(n, err)
@@ -177,7 +177,7 @@ func TestDrift(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		limits := DriftLimits{Enabled: true, Window: 24 * time.Hour, Min: 5, Persons: 3, Released: 0.1, Reported: 0.1}
 		watch := func() *BayesWatch {
-			return NewBayesWatch(w.client, func() DriftLimits { return limits }, func() time.Time { return w.now })
+			return NewBayesWatch(w.client, func() DriftLimits { return limits }, w.clock)
 		}
 		ctx, a, b := t.Context(), watch(), watch()
 		look := func(x *BayesWatch, want bool) {
@@ -211,17 +211,17 @@ func TestDrift(t *testing.T) {
 		}
 		look(b, true) // the other host sees it
 		look(a, true)
-		if s := a.State(); !strings.Contains(s.Why, "12 of 50 mails") || !strings.Contains(s.Why, "3 people") || !s.Since.Equal(w.now) {
+		if s := a.State(); !strings.Contains(s.Why, "12 of 50 mails") || !strings.Contains(s.Why, "3 people") || !s.Since.Equal(w.clock()) {
 			t.Errorf("%+v", s)
 		}
 		look(watch(), true) // and one that was started since
-		w.now = w.now.Add(20 * time.Hour)
+		w.set(w.clock().Add(20 * time.Hour))
 		look(a, true)
-		w.now = w.now.Add(6 * time.Hour)
+		w.set(w.clock().Add(6 * time.Hour))
 		look(a, false) // it has passed
 		look(b, false)
 		for range 20 {
-			b.add(hourKey(w.now), "passed")
+			b.add(hourKey(w.clock()), "passed")
 		}
 		for i := range 6 {
 			must[struct{}](t)(struct{}{}, b.Note(ctx, PassedWrongly, fmt.Sprint("q", i), 1))

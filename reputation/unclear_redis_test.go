@@ -17,7 +17,7 @@ func TestUnclearChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	w := &world{client: s.Client(), now: epoch}
+	w := worldOf(s.Client())
 	l, other := w.learner(), w.learner()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()

@@ -61,7 +61,7 @@ func TestWays(t *testing.T) {
 		want(PersonScope(address("taro@example.jp")), "undone", map[Way]WayStats{})
 		must[int](t)(l.Reset(ctx, nil, nil))
 		want(Everybody, "reset", map[Way]WayStats{})
-		if exists := w.client.Exists(ctx, waysKey(Everybody, monthOf(w.now))).Val(); exists != 0 {
+		if exists := w.client.Exists(ctx, waysKey(Everybody, monthOf(w.clock()))).Val(); exists != 0 {
 			t.Error("the counts of a reset are there")
 		}
 		must[int](t)(l.Import(ctx, &export, nil))

@@ -30,7 +30,7 @@ func TestAskedDeath(t *testing.T) {
 	start := func(t *testing.T, redis config.Redis) *world {
 		w := newWorld(t, redis, "")
 		w.hold(t, "first mail", "taro@example.jp")
-		w.now = w.now.Add(time.Second)
+		w.set(w.clock().Add(time.Second))
 		if err := w.people.Ask(t.Context(), taro); err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +47,7 @@ func TestAskedDeath(t *testing.T) {
 			if len(out.mail) != 0 || !asked(t, w) {
 				t.Fatal("the lease does not hold, or the request is gone")
 			}
-			w.now = w.now.Add(lapse + time.Second)
+			w.set(w.clock().Add(lapse + time.Second))
 			ask(t, w, r)
 			if len(out.mail) != 1 || asked(t, w) {
 				t.Fatalf("%d digests, asked %v", len(out.mail), asked(t, w))
@@ -66,14 +66,14 @@ func TestAskedDeath(t *testing.T) {
 		ra.o.Sender = dead
 		_ = ra.asked(dead.context(t))
 		for range 3 {
-			w.now = w.now.Add(lapse + time.Second)
+			w.set(w.clock().Add(lapse + time.Second))
 			ask(t, w, rb)
 		}
 		if len(a.mail) != 1 || len(b.mail) != 0 || !asked(t, w) {
 			t.Fatalf("%d and %d digests, asked %v", len(a.mail), len(b.mail), asked(t, w))
 		}
 		a.die = nil
-		w.now = w.now.Add(lapse + time.Second)
+		w.set(w.clock().Add(lapse + time.Second))
 		ask(t, w, w.runner("a", a))
 		if len(a.mail) != 1 || len(b.mail) != 0 || asked(t, w) {
 			t.Fatalf("%d and %d digests, asked %v", len(a.mail), len(b.mail), asked(t, w))
@@ -86,7 +86,7 @@ func TestAskedDeath(t *testing.T) {
 		ra.o.Sender = dead
 		_ = ra.asked(dead.context(t))
 		for range 3 {
-			w.now = w.now.Add(askLife)
+			w.set(w.clock().Add(askLife))
 			ask(t, w, rb)
 		}
 		if asked(t, w) {
@@ -114,16 +114,16 @@ func TestAskedNothing(t *testing.T) {
 func TestNoOvertaking(t *testing.T) {
 	w, b := newWorld(t, config.Redis{}, ""), newOutbox()
 	w.hold(t, "first mail", "taro@example.jp")
-	w.now = w.now.Add(61 * time.Minute)
+	w.set(w.clock().Add(61 * time.Minute))
 	taro := addr("taro@example.jp")
-	got, err := w.people.Take(t.Context(), []people.Claim{{Person: taro, Due: w.now.Unix() - 60, Node: "a", Lapse: lapse}})
+	got, err := w.people.Take(t.Context(), []people.Claim{{Person: taro, Due: w.clock().Unix() - 60, Node: "a", Lapse: lapse}})
 	if err != nil || !got[0].Mine {
 		t.Fatal(got, err)
 	}
 	if _, ok, err := w.people.Hand(t.Context(), taro, got[0].Slot, []string{"m00001"}); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
-	w.now = w.now.Add(time.Second)
+	w.set(w.clock().Add(time.Second))
 	if err := w.people.Ask(t.Context(), taro); err != nil {
 		t.Fatal(err)
 	}

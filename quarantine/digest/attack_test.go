@@ -81,7 +81,7 @@ func TestOwnerChanged(t *testing.T) {
 	w.hold(t, "before the change", "info@example.jp")
 	other := newWorld(t, config.Redis{}, shared("ken@example.jp"))
 	w.cfg = other.cfg
-	w.now = w.now.Add(25 * time.Hour)
+	w.set(w.clock().Add(25 * time.Hour))
 	w.tick(t, w.runner("a", out))
 	if got := out.texts(t, "ken@example.jp"); len(got) != 1 || !has(got[0], "before the change") {
 		t.Errorf("the new owner: %q", got)

@@ -38,7 +38,7 @@ func TestRetract(t *testing.T) {
 		w, out := newWorld(t, r, ""), newOutbox()
 		run := w.runner("a", out)
 		id := w.hold(t, "first mail", "taro@example.jp", "hanako@example.jp")
-		w.now = w.now.Add(61 * time.Minute)
+		w.set(w.clock().Add(61 * time.Minute))
 		w.tick(t, run)
 		taro, hanako := addr("taro@example.jp"), addr("hanako@example.jp")
 		var lost Mail
@@ -67,7 +67,7 @@ func TestRetract(t *testing.T) {
 			t.Fatal("told again at once: that would be a second mail of the same")
 		}
 		w.hold(t, "second mail", "taro@example.jp")
-		w.now = w.now.Add(24 * time.Hour)
+		w.set(w.clock().Add(24 * time.Hour))
 		w.tick(t, run)
 		w.tick(t, run)
 		got := out.texts(t, "taro@example.jp")
@@ -84,7 +84,7 @@ func TestRetract(t *testing.T) {
 		if err := run.Retract(t.Context(), lost, true); err != nil {
 			t.Fatal(err)
 		}
-		w.now = w.now.Add(24 * time.Hour)
+		w.set(w.clock().Add(24 * time.Hour))
 		w.tick(t, run)
 		if !a.Announced(t.Context(), id, taro) || len(out.texts(t, "taro@example.jp")) != 2 {
 			t.Error("what was told since was taken back")
@@ -100,7 +100,7 @@ func TestRetractRefused(t *testing.T) {
 	w, out := newWorld(t, config.Redis{}, ""), newOutbox()
 	run := w.runner("a", out)
 	id := w.hold(t, "first mail", "taro@example.jp")
-	w.now = w.now.Add(61 * time.Minute)
+	w.set(w.clock().Add(61 * time.Minute))
 	w.tick(t, run)
 	if err := w.announcer().Retract(t.Context(), out.only(t), false); err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestRetractRefused(t *testing.T) {
 	if w.announcer().Announced(t.Context(), id, addr("taro@example.jp")) {
 		t.Error("a digest that was refused counts as told")
 	}
-	w.now = w.now.Add(24 * time.Hour)
+	w.set(w.clock().Add(24 * time.Hour))
 	w.tick(t, run)
 	if len(out.mail) != 1 {
 		t.Error("sent again, to be refused again")
@@ -124,7 +124,7 @@ func TestRetractUnfinished(t *testing.T) {
 		t.Run(first, func(t *testing.T) {
 			w, out := newWorld(t, config.Redis{}, ""), newOutbox()
 			id := w.hold(t, "first mail", "taro@example.jp")
-			w.now = w.now.Add(61 * time.Minute)
+			w.set(w.clock().Add(61 * time.Minute))
 			r := w.runner("a", out)
 			out.die = errors.New("the host is gone")
 			dead := &dying{Sender: out, people: w.people}
@@ -151,7 +151,7 @@ func TestRetractUnfinished(t *testing.T) {
 			if len(out.mail) != 1 {
 				t.Fatal("sent twice")
 			}
-			w.now = w.now.Add(24 * time.Hour)
+			w.set(w.clock().Add(24 * time.Hour))
 			w.tick(t, r)
 			if got := out.texts(t, "taro@example.jp"); len(got) != 2 || !has(got[1], "first mail", againJa) {
 				t.Errorf("%q", got)
@@ -187,7 +187,7 @@ func TestRetractRace(t *testing.T) {
 	for range 30 {
 		ids = append(ids, w.hold(t, "first mail", "taro@example.jp"))
 	}
-	w.now = w.now.Add(61 * time.Minute)
+	w.set(w.clock().Add(61 * time.Minute))
 	w.tick(t, r)
 	l.wg.Wait()
 	for _, id := range ids {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -83,7 +84,7 @@ func (d direct) Whose(a sm.Address) ([]sm.Address, string, bool) {
 
 // world is a store with a quarantine, and as many runners as are asked for.
 type world struct {
-	now    time.Time
+	now    atomic.Pointer[time.Time]
 	keeper *quarantine.Store
 	people *people.Store
 	dir    *people.Directory
@@ -113,7 +114,8 @@ func newWorld(t testing.TB, r config.Redis, more string) *world {
 	}
 	// A real Redis expires keys by its own clock: the test begins now, at 07:00 of a day in Tokyo that is near.
 	day := time.Now().UTC().Truncate(24 * time.Hour)
-	w := &world{cfg: cfg, now: day.Add(22 * time.Hour)}
+	w := &world{cfg: cfg}
+	w.set(day.Add(22 * time.Hour))
 	st, err := store.Open(t.Context(), store.Options{Redis: r, Now: w.clock})
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +134,10 @@ func newWorld(t testing.TB, r config.Redis, more string) *world {
 	return w
 }
 
-func (w *world) clock() time.Time { return w.now }
+// clock and set guard the time, since the embedded store looks at it by itself once a second.
+func (w *world) clock() time.Time { return *w.now.Load() }
+
+func (w *world) set(t time.Time) { w.now.Store(&t) }
 
 func (w *world) runner(node string, out *outbox) *Runner {
 	return New(Options{
@@ -180,7 +185,7 @@ func TestRun(t *testing.T) {
 	if len(out.mail) != 0 {
 		t.Fatal("told before it was due")
 	}
-	w.now = w.now.Add(61 * time.Minute)
+	w.set(w.clock().Add(61 * time.Minute))
 	w.tick(t, r)
 	w.tick(t, r)
 	if got := out.texts(t, "taro@example.jp"); len(got) != 1 || !has(got[0], "first mail", "メールを、お届けせずに") {
@@ -192,7 +197,7 @@ func TestRun(t *testing.T) {
 	// What comes after the due time waits for the next.
 	second := w.hold(t, "second mail", "alias@example.jp")
 	w.hold(t, "gone mail", "hanako@example.jp")
-	w.now = w.now.Add(2 * time.Hour)
+	w.set(w.clock().Add(2 * time.Hour))
 	w.tick(t, r)
 	if len(out.mail) != 2 {
 		t.Fatal("told of a mail before the next due time")
@@ -200,7 +205,7 @@ func TestRun(t *testing.T) {
 	if _, err := w.keeper.Delete(t.Context(), "m00003", nil, "x"); err != nil {
 		t.Fatal(err)
 	}
-	w.now = w.now.Add(23 * time.Hour)
+	w.set(w.clock().Add(23 * time.Hour))
 	w.tick(t, r)
 	got := out.texts(t, "taro@example.jp")
 	if len(got) != 2 || !has(got[1], "second mail", "alias@example.jp") || strings.Contains(got[1], "first mail") {
@@ -209,7 +214,7 @@ func TestRun(t *testing.T) {
 	if len(out.texts(t, "hanako@example.jp")) != 1 {
 		t.Error("a digest of nothing, or of a mail that was deleted")
 	}
-	w.now = w.now.Add(24 * time.Hour)
+	w.set(w.clock().Add(24 * time.Hour))
 	w.tick(t, r)
 	if len(out.mail) != 3 {
 		t.Error("a digest although nothing is new")
@@ -228,7 +233,7 @@ func TestRun(t *testing.T) {
 	if !a.Announced(t.Context(), untold, addr("taro@example.jp")) {
 		t.Error("who wants no digests keeps mail from expiring")
 	}
-	w.now = w.now.Add(48 * time.Hour)
+	w.set(w.clock().Add(48 * time.Hour))
 	w.tick(t, r)
 	if len(out.mail) != 3 {
 		t.Error("a digest for somebody who wants none")
@@ -247,7 +252,7 @@ func TestChoices(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		w.now = w.now.Add(20*time.Minute + time.Second)
+		w.set(w.clock().Add(20*time.Minute + time.Second))
 		w.tick(t, r)
 	}
 	marks, _ := w.people.Marks(t.Context(), []sm.Address{taro})
@@ -268,7 +273,7 @@ delegates = ["hanako@example.jp"]`), newOutbox()
 	}
 	w.hold(t, "question", "info@example.jp")
 	w.hold(t, "private", "taro@example.jp", "info@example.jp")
-	w.now = w.now.Add(61 * time.Minute)
+	w.set(w.clock().Add(61 * time.Minute))
 	w.tick(t, r)
 	if got := out.texts(t, "taro@example.jp"); len(got) != 1 || strings.Count(got[0], "private") != 1 || !has(got[0], "question", "2件", "info@example.jp, taro@example.jp") {
 		t.Fatalf("%q", got)
@@ -276,7 +281,7 @@ delegates = ["hanako@example.jp"]`), newOutbox()
 	if len(out.mail) != 1 {
 		t.Fatalf("%d digests", len(out.mail))
 	}
-	w.now = w.now.Add(12 * time.Hour)
+	w.set(w.clock().Add(12 * time.Hour))
 	w.tick(t, r)
 	if got := out.texts(t, "ken@example.jp"); len(got) != 1 || !has(got[0], "question", "private") {
 		t.Fatalf("%q", got)
@@ -295,13 +300,13 @@ func TestDeath(t *testing.T) {
 	start := func(t *testing.T) (*world, *outbox, *outbox, *Runner, *Runner) {
 		w := newWorld(t, config.Redis{}, "")
 		w.hold(t, "first mail", "taro@example.jp")
-		w.now = w.now.Add(61 * time.Minute)
+		w.set(w.clock().Add(61 * time.Minute))
 		a, b := newOutbox(), newOutbox()
 		return w, a, b, w.runner("a", a), w.runner("b", b)
 	}
 	t.Run("claimed", func(t *testing.T) {
 		w, _, b, _, rb := start(t)
-		due := w.now.Add(-time.Minute).Unix()
+		due := w.clock().Add(-time.Minute).Unix()
 		if got, err := w.people.Take(t.Context(), []people.Claim{{Person: addr("taro@example.jp"), Due: due, Node: "a", Lapse: lapse}}); err != nil || !got[0].Mine {
 			t.Fatalf("%+v %v", got, err)
 		}
@@ -309,7 +314,7 @@ func TestDeath(t *testing.T) {
 		if len(b.mail) != 0 {
 			t.Fatal("sent although another host had claimed it")
 		}
-		w.now = w.now.Add(lapse + time.Second)
+		w.set(w.clock().Add(lapse + time.Second))
 		w.tick(t, rb)
 		if len(b.mail) != 1 {
 			t.Fatal("a claim that lapsed was not taken")
@@ -327,7 +332,7 @@ func TestDeath(t *testing.T) {
 			t.Fatal("not handed over")
 		}
 		for range 3 {
-			w.now = w.now.Add(time.Hour)
+			w.set(w.clock().Add(time.Hour))
 			w.tick(t, rb)
 		}
 		if len(b.mail) != 0 {
@@ -340,7 +345,7 @@ func TestDeath(t *testing.T) {
 		if len(a.mail) != 1 || len(b.mail) != 0 {
 			t.Fatalf("sent again: %d and %d", len(a.mail), len(b.mail))
 		}
-		w.now = w.now.Add(24 * time.Hour)
+		w.set(w.clock().Add(24 * time.Hour))
 		w.tick(t, again)
 		w.tick(t, rb)
 		if len(a.mail)+len(b.mail) != 1 {
@@ -353,7 +358,7 @@ func TestDeath(t *testing.T) {
 		dead := &dying{Sender: a, people: w.people}
 		ra.o.Sender = dead
 		_ = ra.Tick(dead.context(t))
-		w.now = w.now.Add(time.Hour)
+		w.set(w.clock().Add(time.Hour))
 		w.tick(t, rb)
 		if len(a.mail)+len(b.mail) != 0 {
 			t.Fatal("sent although nobody can know whether it was")
@@ -370,7 +375,7 @@ func TestDeath(t *testing.T) {
 		dead := &dying{Sender: a, people: w.people}
 		ra.o.Sender = dead
 		_ = ra.Tick(dead.context(t))
-		w.now = w.now.Add(24 * time.Hour)
+		w.set(w.clock().Add(24 * time.Hour))
 		w.tick(t, rb)
 		if got := b.texts(t, "taro@example.jp"); len(got) != 1 || !has(got[0], "first mail") {
 			t.Fatalf("what was not told does not come with the next: %q", got)
@@ -381,7 +386,7 @@ func TestDeath(t *testing.T) {
 		a.fail = errors.New("no space")
 		w.tick(t, ra)
 		a.fail = nil
-		w.now = w.now.Add(lapse + time.Second)
+		w.set(w.clock().Add(lapse + time.Second))
 		w.tick(t, ra)
 		if len(a.mail) != 1 {
 			t.Fatal("not tried again")
@@ -416,7 +421,7 @@ func TestTwo(t *testing.T) {
 		for i := range persons {
 			w.hold(t, "first mail", fmt.Sprintf("p%d@example.jp", i))
 		}
-		w.now = w.now.Add(61 * time.Minute)
+		w.set(w.clock().Add(61 * time.Minute))
 		outs := []*outbox{newOutbox(), newOutbox(), newOutbox()}
 		var wg sync.WaitGroup
 		for i, out := range outs {
@@ -456,7 +461,7 @@ func TestListNow(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.hold(t, "first mail", "taro@example.jp")
-	w.now = w.now.Add(2 * time.Minute)
+	w.set(w.clock().Add(2 * time.Minute))
 	for range 2 { // the second within a minute is the same
 		if err := r.SendListNow(t.Context(), addr("alias@example.jp")); err != nil {
 			t.Fatal(err)
@@ -466,7 +471,7 @@ func TestListNow(t *testing.T) {
 	if len(got) != 2 || !has(got[0], "1件もありません") || !has(got[1], "first mail", "ご依頼により") {
 		t.Fatalf("%q", got)
 	}
-	w.now = w.now.Add(time.Hour)
+	w.set(w.clock().Add(time.Hour))
 	w.tick(t, r)
 	if len(out.mail) != 2 {
 		t.Error("told again of what stood in the list")

@@ -64,7 +64,7 @@ func TestScale(t *testing.T) {
 	close(todo)
 	wg.Wait()
 	t.Logf("%d mails held in %s", people*mails, time.Since(begun).Round(time.Millisecond))
-	w.now = w.now.Add(61 * time.Minute)
+	w.set(w.clock().Add(61 * time.Minute))
 	out := &nowhere{}
 	r := New(Options{
 		Keeper: w.keeper, People: w.people, Directory: w.dir, Config: w.runner("", nil).o.Config, Sender: out, Links: plainLinks{},

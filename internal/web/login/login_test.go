@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -102,13 +103,15 @@ func TestBadFiles(t *testing.T) {
 
 // TestBackoff: who fails waits longer and longer; others are not shut out for long.
 func TestBackoff(t *testing.T) {
-	now := time.Now()
-	st, err := store.Open(t.Context(), store.Options{Now: func() time.Time { return now }})
+	var passed atomic.Int64 // the embedded store looks at the time by itself
+	begun := time.Now()
+	now := func() time.Time { return begun.Add(time.Duration(passed.Load())) }
+	st, err := store.Open(t.Context(), store.Options{Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer st.Close()
-	b := Backoff{st.Client(), func() time.Time { return now }}
+	b := Backoff{st.Client(), now}
 	try := func(name, from string) time.Duration {
 		t.Helper()
 		d, err := b.Try(context.Background(), name, netip.MustParseAddr(from))
@@ -126,7 +129,7 @@ func TestBackoff(t *testing.T) {
 		if d := try("HANAKO", "192.0.2.77"); d != want { // the same network, the same name
 			t.Errorf("wait %v, want %v", d, want)
 		}
-		now = now.Add(want)
+		passed.Add(int64(want))
 		if d := try("hanako", "192.0.2.1"); d != 0 {
 			t.Errorf("after the wait: %v", d)
 		}
