@@ -24,13 +24,13 @@ const autoSure = 4
 // A model that knows few mails is sure of too much. From autoTrusted mails of each class on it keeps others from being learned, for
 // good; from autoDoubts on it takes some of those that were learned away, where all the others are against one.
 const (
-	autoTrusted = 500
+	autoTrusted = 200
 	autoDoubts  = 100
 )
 
 // Contradicts reports whether the model knows enough and is sure that a mail is of the other class.
 func (m *Model) Contradicts(c Class, tokens []string) bool {
-	return m.shownBoth(autoTrusted) && contradicts(c, m.Score(tokens).Z)
+	return m.shownBoth(autoTrusted) && contradicts(c, score(tokens, m.rates(tokens).unbounded()).Z)
 }
 
 // Regrets reports whether the model, had it not learned this mail, would be sure now that it is of the other class: it knew less when
@@ -38,7 +38,7 @@ func (m *Model) Contradicts(c Class, tokens []string) bool {
 func (m *Model) Regrets(c Class, tokens []string) bool {
 	less := [2]float64{}
 	less[index(c)] = 1
-	return m.shownBoth(autoDoubts) && contradicts(c, score(tokens, m.ratesWithout(tokens, less[0], less[1])).Z)
+	return m.shownBoth(autoDoubts) && contradicts(c, score(tokens, m.ratesWithout(tokens, less[0], less[1]).unbounded()).Z)
 }
 
 // Take takes a mail away that ShowAuto learned, from the model in memory alone: for measurements and tests.

@@ -269,6 +269,11 @@ func TestOneAutomaticLesson(t *testing.T) {
 	if most := gain * math.Sqrt(float64(kinds)) * loneMost * 1.1; alone > -4 || one > most {
 		t.Errorf("one automatic lesson moves z from %.2f to %.2f", alone, one)
 	}
+	trust(auto)
+	auto.addAuto(Spam, 2*autoTrusted)
+	if z := auto.Score(newsletter(2)).Z; z > autoSure || !auto.Contradicts(Ham, newsletter(2)) || auto.Contradicts(Spam, newsletter(2)) {
+		t.Errorf("z %.2f; labels are not doubted on what one mail said", z)
+	}
 	own := NewModel()
 	for range personConfidence.Enough {
 		own.learn(Spam, newsletter(3), 1)

@@ -138,6 +138,12 @@ type rates struct {
 	narrow       []bool // of each token, whether people taught it in a narrower scope; nil: no
 }
 
+// unbounded lets what only one mail had say all that it says: a label is doubted on less than a mail is judged on.
+func (r rates) unbounded() rates {
+	r.auto = false
+	return r
+}
+
 // rates counts tokens. Those of a model that lacks a class are zero.
 func (m *Model) rates(tokens []string) rates { return m.ratesWithout(tokens, 0, 0) }
 

@@ -76,7 +76,7 @@ func kindWeight(k kind) float64 {
 // loneMost is what tokens that one mail alone had may say together about a kind, in a model that is made of labels of other checks for
 // more than half: some of these are wrong, and a mail that is like the one with the wrong label shares a hundred such tokens with it.
 // Two mails that agree are believed.
-const loneMost = 0.5
+const loneMost = 1
 
 // tally sums what the tokens of each kind say.
 type tally struct {
