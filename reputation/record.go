@@ -76,7 +76,7 @@ func parseRecord(text string) (record, error) {
 		return r, err
 	}
 	w := strings.Fields(head) // of version 1: class, month, whether it was learned
-	if len(w) != 3 || len(w[1]) != 6 {
+	if len(w) != 3 || len(w[1]) != 6 || strings.Trim(w[1], "0123456789") != "" {
 		return r, errors.New("a record of a learned mail cannot be read")
 	}
 	c, ok := ParseClass(w[0])

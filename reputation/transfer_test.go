@@ -155,7 +155,7 @@ func FuzzExport(f *testing.F) {
 }
 
 func FuzzRecord(f *testing.F) {
-	for _, s := range []string{"", "spam 202611 1", `2 {"e":[{"c":"ham","m":"202611","l":true}]}` + "\n" + string(packTokens([]string{"a", "語"}))} {
+	for _, s := range []string{"", "spam 202611 1", "spam 00000\xff 0", `2 {"e":[{"c":"ham","m":"202611","l":true}]}` + "\n" + string(packTokens([]string{"a", "語"}))} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
